@@ -65,6 +65,14 @@ internal static unsafe partial class LinuxFile
 
     public static void StartWriteback(SafeFileHandle file, long offset, long length) => _ = sync_file_range(file, offset, length, SyncFileRangeWrite);
 
+    /// <summary>Switches O_DIRECT on an open file; false where the file system has none.</summary>
+    public static bool TrySetDirect(SafeFileHandle file, bool on)
+    {
+        const int setFlags = 4;
+        int direct = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
+        return fcntl(file, setFlags, on ? direct : 0) == 0;
+    }
+
     public static IDisposable? TryLock(string path)
     {
         SafeFileHandle file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
@@ -160,6 +168,9 @@ internal static unsafe partial class LinuxFile
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(SafeFileHandle file, int operation);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(SafeFileHandle file, int command, int argument);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int sync_file_range(SafeFileHandle file, long offset, long length, uint flags);
