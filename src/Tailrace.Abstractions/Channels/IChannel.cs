@@ -9,6 +9,9 @@ public interface IChannel : IAsyncDisposable
     /// <summary>The channel's name in the configuration.</summary>
     string Name { get; }
 
+    /// <summary>True if what it holds survives the process. A channel that does not is drained when the agent stops.</summary>
+    bool Durable { get; }
+
     /// <summary>The offset behind the last event that readers may see.</summary>
     long End { get; }
 
