@@ -19,7 +19,7 @@ public readonly record struct ByteSize(long Bytes)
         {
             if (text.EndsWith(unit, StringComparison.Ordinal)
                 && decimal.TryParse(text.AsSpan(0, text.Length - unit.Length).TrimEnd(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal number)
-                && number * factor <= long.MaxValue)
+                && number <= long.MaxValue / (decimal)factor)
             {
                 size = new ByteSize((long)(number * factor));
                 return true;

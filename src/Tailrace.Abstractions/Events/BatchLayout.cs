@@ -18,6 +18,7 @@ internal static class BatchLayout
     public const int MinTimestampOffset = 32;
     public const int MaxTimestampOffset = 40;
     public const int RawLengthOffset = 48;
+    public const int ReservedOffset = 52;
     public const int HeaderSize = 64;
 
     /// <summary>The table holds a timestamp per event; without it all events carry the batch's.</summary>
@@ -25,4 +26,6 @@ internal static class BatchLayout
 
     /// <summary>The table holds headers per event; without it events have only the shared ones.</summary>
     public const ushort HeadersFlag = 2;
+
+    public const ushort KnownFlags = TimestampsFlag | HeadersFlag;
 }

@@ -98,23 +98,20 @@ public sealed class EventBatch : IDisposable
     /// <param name="length">The block's length in bytes.</param>
     /// <param name="advances">The stretches of origins the batch stands for.</param>
     /// <exception cref="InvalidDataException">The bytes are no sound block; the message says what is wrong.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The buffer is shorter than <paramref name="length"/>.</exception>
     public static EventBatch Open(byte[] buffer, int length, params Advance[] advances)
     {
         ArgumentNullException.ThrowIfNull(buffer);
-        ReadOnlySpan<byte> block = buffer.AsSpan(0, length);
         if (length < BatchLayout.HeaderSize || length > MaxBlockLength)
         {
             throw new InvalidDataException($"A block of {length} bytes is outside {BatchLayout.HeaderSize} to {MaxBlockLength}.");
         }
 
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, buffer.Length);
+        ReadOnlySpan<byte> block = buffer.AsSpan(0, length);
         if (BinaryPrimitives.ReadUInt32LittleEndian(block) != BatchLayout.Magic)
         {
             throw new InvalidDataException("The block does not start with TRB1.");
-        }
-
-        if (block[BatchLayout.VersionOffset] != BatchLayout.Version || block[BatchLayout.CodecOffset] != 0)
-        {
-            throw new InvalidDataException($"The block has version {block[BatchLayout.VersionOffset]} and codec {block[BatchLayout.CodecOffset]}; this Tailrace reads version {BatchLayout.Version} and codec 0. It was written by a newer one.");
         }
 
         if (BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.LengthOffset..]) != (uint)length)
@@ -127,11 +124,20 @@ public sealed class EventBatch : IDisposable
             throw new InvalidDataException("The block's checksum does not agree with its bytes.");
         }
 
+        // Only behind the checksum, so that a damaged byte is called damage and not a newer version.
+        ushort flags = BinaryPrimitives.ReadUInt16LittleEndian(block[BatchLayout.FlagsOffset..]);
+        if (block[BatchLayout.VersionOffset] != BatchLayout.Version || block[BatchLayout.CodecOffset] != 0
+            || (flags & ~BatchLayout.KnownFlags) != 0 || block[BatchLayout.ReservedOffset..BatchLayout.HeaderSize].ContainsAnyExcept((byte)0))
+        {
+            throw new InvalidDataException($"The block has version {block[BatchLayout.VersionOffset]}, codec {block[BatchLayout.CodecOffset]} and flags {flags}; this Tailrace reads version {BatchLayout.Version}, codec 0 and flags up to {BatchLayout.KnownFlags}. It was written by a newer one: update this agent first.");
+        }
+
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.CountOffset..]);
         uint headers = BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.HeadersLengthOffset..]);
         uint bodies = BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.BodiesLengthOffset..]);
         uint table = BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.TableLengthOffset..]);
-        if (count == 0 || count > bodies || (ulong)headers + bodies + table + BatchLayout.HeaderSize != (ulong)length)
+        uint raw = BinaryPrimitives.ReadUInt32LittleEndian(block[BatchLayout.RawLengthOffset..]);
+        if (count == 0 || count > bodies || raw != (uint)length - BatchLayout.HeaderSize || (ulong)headers + bodies + table != raw)
         {
             throw new InvalidDataException("The block's parts do not add up to its length.");
         }
@@ -142,10 +148,22 @@ public sealed class EventBatch : IDisposable
     }
 
     /// <summary>Takes one more share of the buffer; each share is disposed once.</summary>
+    /// <exception cref="ObjectDisposedException">The last share was disposed before.</exception>
     public EventBatch Share()
     {
-        ObjectDisposedException.ThrowIf(Interlocked.Increment(ref _holders) <= 1, this);
-        return this;
+        // Counts up only from a living batch: a failed call must not bring a dead one back for the next.
+        int holders = Volatile.Read(ref _holders);
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(holders <= 0, this);
+            int seen = Interlocked.CompareExchange(ref _holders, holders + 1, holders);
+            if (seen == holders)
+            {
+                return this;
+            }
+
+            holders = seen;
+        }
     }
 
     /// <summary>Walks the events.</summary>
@@ -165,31 +183,33 @@ public sealed class EventBatch : IDisposable
 
     private void CheckParts()
     {
-        foreach (EventHeader header in SharedHeaders)
-        {
-            _ = header; // throws where the headers cannot be read
-        }
-
+        EventHeader.Check(SharedHeadersEncoded);
         ReadOnlySpan<byte> bodies = BodiesMemory.Span;
         EventRange.Enumerator events = GetEnumerator();
-        int seen = 0;
+        long latest = MinTimestamp;
+        bool earliestSeen = false;
         while (events.MoveNext())
         {
-            seen++;
-            if (bodies[events.BodyEnd - 1] != (byte)'\n' || events.Current.Timestamp < MinTimestamp || events.Current.Timestamp > MaxTimestamp)
+            LogEvent current = events.Current;
+            if (bodies[events.BodyEnd - 1] != (byte)'\n' || current.Timestamp < MinTimestamp)
             {
-                throw new InvalidDataException($"Event {events.Index} of the block does not end in LF or lies outside the block's times.");
+                throw new InvalidDataException($"Event {events.Index} of the block does not end in LF or is earlier than the block's earliest.");
             }
 
-            foreach (EventHeader header in events.Current.Headers)
-            {
-                _ = header;
-            }
+            // The shared headers were read once above. Reading them again for every event would let a small block keep this busy for hours.
+            EventHeader.Check(current.Headers.Own);
+            latest = Math.Max(latest, current.Timestamp);
+            earliestSeen |= current.Timestamp == MinTimestamp;
         }
 
-        if (seen != Count || events.BodyEnd != bodies.Length || events.TableEnd != Table.Length)
+        if (events.BodyEnd != bodies.Length || events.TableEnd != Table.Length)
         {
             throw new InvalidDataException("The block's table does not cover its bodies.");
+        }
+
+        if (!earliestSeen || latest != MaxTimestamp)
+        {
+            throw new InvalidDataException("The block's earliest and latest times are not those of its events.");
         }
     }
 }

@@ -36,7 +36,7 @@ public sealed class EventBatchBuilder : IDisposable
     public int Count { get; private set; }
 
     /// <summary>About how long the block would be in bytes if it were built now.</summary>
-    public int EncodedLength => BatchLayout.HeaderSize + _headersLength + (_declared - BodiesStart) + (2 * Count) + _headersFilled + (_hasTimestamps ? 5 * Count : 0);
+    public int EncodedLength => _declared + (2 * Count) + _headersFilled + (_hasTimestamps ? 5 * Count : 0);
 
     /// <summary>Bytes read in that no event has claimed yet.</summary>
     public ReadOnlySpan<byte> Pending => _buffer.AsSpan(_declared, _filled - _declared);
@@ -45,8 +45,14 @@ public sealed class EventBatchBuilder : IDisposable
 
     /// <summary>Starts a new batch and drops what an unfinished one held.</summary>
     /// <param name="sharedHeaders">Headers that all its events share, encoded by <see cref="HeaderBuilder"/>.</param>
+    /// <exception cref="InvalidOperationException">The headers alone are longer than a block may be.</exception>
     public void Start(ReadOnlySpan<byte> sharedHeaders = default)
     {
+        if (sharedHeaders.Length > EventBatch.MaxBlockLength - BatchLayout.HeaderSize)
+        {
+            throw TooLong();
+        }
+
         if (_buffer.Length == 0)
         {
             _buffer = EventBatch.Pool.Rent(Math.Max(_capacity, BatchLayout.HeaderSize + sharedHeaders.Length));
@@ -68,9 +74,11 @@ public sealed class EventBatchBuilder : IDisposable
     /// <param name="timestamp">Nanoseconds since 1970.</param>
     /// <param name="body">The body; copied.</param>
     /// <param name="headers">Headers of this event alone, encoded by <see cref="HeaderBuilder"/>.</param>
+    /// <exception cref="InvalidOperationException">The block would grow past <see cref="EventBatch.MaxBlockLength"/>: the event is not in it, what came before is.</exception>
     public void Add(long timestamp, ReadOnlySpan<byte> body, ReadOnlySpan<byte> headers = default)
     {
         _filled = _declared;
+        ThrowIfTooLong(timestamp, body.Length, headers);
         Reserve(body.Length + 1);
         body.CopyTo(_buffer.AsSpan(_filled));
         _filled += body.Length;
@@ -94,6 +102,7 @@ public sealed class EventBatchBuilder : IDisposable
     }
 
     /// <summary>Makes an event of the first <paramref name="length"/> bytes of <see cref="Pending"/>; the byte behind them must be an LF.</summary>
+    /// <exception cref="InvalidOperationException">The block would grow past <see cref="EventBatch.MaxBlockLength"/>: the event is not in it, what came before is.</exception>
     public void AddLine(long timestamp, int length)
     {
         if ((uint)length >= (uint)(_filled - _declared) || _buffer[_declared + length] != (byte)'\n')
@@ -101,6 +110,7 @@ public sealed class EventBatchBuilder : IDisposable
             throw new ArgumentException("A line must lie within the pending bytes and end in LF.", nameof(length));
         }
 
+        ThrowIfTooLong(timestamp, length, default);
         Declare(timestamp, length, default);
     }
 
@@ -110,6 +120,7 @@ public sealed class EventBatchBuilder : IDisposable
     {
         if (Count == 0)
         {
+            Dispose();
             return EventBatch.PositionsOnly(advances);
         }
 
@@ -130,9 +141,7 @@ public sealed class EventBatchBuilder : IDisposable
         BinaryPrimitives.WriteInt32LittleEndian(block[BatchLayout.RawLengthOffset..], end - BatchLayout.HeaderSize);
         BinaryPrimitives.WriteUInt32LittleEndian(block[BatchLayout.CrcOffset..], Crc32C.Compute(block[BatchLayout.VersionOffset..]));
         EventBatch batch = EventBatch.Built(_buffer, end, advances);
-        _buffer = [];
-        Count = 0;
-        _declared = _filled = 0;
+        Empty();
         return batch;
     }
 
@@ -142,9 +151,37 @@ public sealed class EventBatchBuilder : IDisposable
         if (_buffer.Length > 0)
         {
             EventBatch.Pool.Return(_buffer);
-            _buffer = [];
+        }
+
+        Empty();
+    }
+
+    private void Empty()
+    {
+        _buffer = [];
+        Count = 0;
+        _headersLength = 0;
+        _headersFilled = 0;
+        _declared = _filled = 0;
+        _hasTimestamps = false;
+        _hasHeaders = false;
+    }
+
+    /// <summary>Refuses an event with which the table, at its longest, would not fit: what was added can always be built.</summary>
+    private void ThrowIfTooLong(long timestamp, int length, ReadOnlySpan<byte> headers)
+    {
+        bool timestamps = _hasTimestamps || (Count > 0 && timestamp != _minTimestamp);
+        long table = (TableEntryLimit(timestamps, _hasHeaders || !headers.IsEmpty) * (Count + 1L)) + _headersFilled + headers.Length;
+        if (_declared + length + 1L + table > EventBatch.MaxBlockLength)
+        {
+            throw TooLong();
         }
     }
+
+    /// <summary>The most bytes an event takes in the table, its headers left out. A length below 64 MiB takes four.</summary>
+    private static int TableEntryLimit(bool timestamps, bool headers) => 4 + (timestamps ? VarInt.MaxLength : 0) + (headers ? 4 : 0);
+
+    private static InvalidOperationException TooLong() => new($"A batch would grow past {EventBatch.MaxBlockLength} bytes: build it before adding more, and keep events shorter than that.");
 
     private void Declare(long timestamp, int length, ReadOnlySpan<byte> headers)
     {
@@ -208,8 +245,7 @@ public sealed class EventBatchBuilder : IDisposable
     private int WriteTable(int start)
     {
         _filled = start;
-        int perEvent = 5 + (_hasTimestamps ? VarInt.MaxLength : 0) + (_hasHeaders ? 5 : 0);
-        Reserve((perEvent * Count) + _headersFilled);
+        Reserve((TableEntryLimit(_hasTimestamps, _hasHeaders) * Count) + _headersFilled);
         Span<byte> buffer = _buffer;
         int end = start;
         int headersStart = 0;
@@ -249,7 +285,7 @@ public sealed class EventBatchBuilder : IDisposable
         long wanted = Math.Max((long)_filled + size, Math.Min(_buffer.Length * 2L, EventBatch.MaxBlockLength));
         if (wanted > EventBatch.MaxBlockLength)
         {
-            throw new InvalidOperationException($"A batch would grow past {EventBatch.MaxBlockLength} bytes.");
+            throw TooLong();
         }
 
         byte[] larger = EventBatch.Pool.Rent((int)wanted);

@@ -60,6 +60,17 @@ public readonly ref struct EventHeader
         _ => Boolean ? "true" : "false",
     };
 
+    /// <summary>Reads all of an encoded run of headers once.</summary>
+    /// <exception cref="InvalidDataException">The bytes are no headers.</exception>
+    internal static void Check(ReadOnlySpan<byte> encoded)
+    {
+        int offset = 0;
+        while (offset < encoded.Length)
+        {
+            _ = Read(encoded, ref offset);
+        }
+    }
+
     /// <summary>Reads the header at <paramref name="offset"/> of an encoded run of headers and moves the offset behind it.</summary>
     /// <exception cref="InvalidDataException">The bytes are no header.</exception>
     internal static EventHeader Read(ReadOnlySpan<byte> encoded, scoped ref int offset)
@@ -86,10 +97,10 @@ public readonly ref struct EventHeader
                 long bits = BinaryPrimitives.ReadInt64LittleEndian(encoded[offset..]);
                 offset += 8;
                 return new EventHeader(name, type, default, bits);
-            case HeaderType.Boolean when encoded.Length - offset >= 1:
+            case HeaderType.Boolean when offset < encoded.Length && encoded[offset] <= 1:
                 return new EventHeader(name, type, default, encoded[offset++]);
             default:
-                throw new InvalidDataException($"Header type {(byte)type} is unknown or its value is cut off.");
+                throw new InvalidDataException($"Header type {(byte)type} is unknown, or its value is malformed or cut off.");
         }
     }
 }

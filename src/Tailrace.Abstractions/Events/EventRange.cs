@@ -87,8 +87,8 @@ public readonly struct EventRange
             _timestamps = range.Batch.HasTimestamps;
             _headers = range.Batch.HasOwnHeaders;
             _next = range.First;
-            _tableEnd = tableOffset;
-            _bodyEnd = bodyOffset;
+            _tableStart = _tableEnd = tableOffset;
+            _bodyStart = _bodyEnd = bodyOffset;
             _current = default;
         }
 
@@ -98,8 +98,10 @@ public readonly struct EventRange
         /// <summary>The index of the event at hand in its batch.</summary>
         public readonly int Index => _next - 1;
 
-        /// <summary>Where a run that starts with the event at hand would start; give it to <see cref="RangeFrom"/>.</summary>
-        public readonly Mark Here => new(_next - 1, _tableStart, _bodyStart);
+        /// <summary>Where a run that starts with the event at hand would start; give it to <see cref="RangeFrom"/>. Before the first <see cref="MoveNext"/>: the start of the run walked.</summary>
+        public readonly Mark Here => new(CurrentIndex, _tableStart, _bodyStart);
+
+        private readonly int CurrentIndex => Math.Max(_next - 1, _range.First);
 
         internal readonly int BodyEnd => _bodyEnd;
 
@@ -137,10 +139,15 @@ public readonly struct EventRange
             return true;
         }
 
-        /// <summary>The run from <paramref name="start"/> up to the event at hand, with it where <paramref name="includeCurrent"/> says so.</summary>
+        /// <summary>
+        /// The run from <paramref name="start"/> up to the event at hand, with it where <paramref name="includeCurrent"/> says so. When
+        /// <see cref="MoveNext"/> has returned false, the last event is still the one at hand.
+        /// </summary>
+        /// <exception cref="ArgumentOutOfRangeException">The mark lies behind the event at hand.</exception>
         public readonly EventRange RangeFrom(Mark start, bool includeCurrent = false)
         {
-            int end = includeCurrent ? _next : _next - 1;
+            int end = includeCurrent ? _next : CurrentIndex;
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(start.Index, end, nameof(start));
             return new EventRange(_range.Batch, start.Index, end - start.Index, start.TableOffset, start.BodyOffset, includeCurrent ? _bodyEnd : _bodyStart);
         }
     }

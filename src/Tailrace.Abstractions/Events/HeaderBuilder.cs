@@ -18,6 +18,7 @@ public sealed class HeaderBuilder
     /// <summary>Adds a text header.</summary>
     public HeaderBuilder Add(string name, string value)
     {
+        ArgumentNullException.ThrowIfNull(value); // before the name is written: no half header
         AddName(name, HeaderType.String);
         AddText(value);
         return this;

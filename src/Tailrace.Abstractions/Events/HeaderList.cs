@@ -24,6 +24,9 @@ public readonly ref struct HeaderList
     /// <summary>True if there is no header.</summary>
     public bool IsEmpty => _shared.IsEmpty && _own.IsEmpty;
 
+    /// <summary>The event's own headers as they are encoded.</summary>
+    internal ReadOnlySpan<byte> Own => _own;
+
     /// <summary>Finds a header by its UTF-8 name. Where a name stands more than once among the event's own headers, the first counts.</summary>
     public bool TryGet(ReadOnlySpan<byte> name, out EventHeader header) => TryGet(_own, name, out header) || TryGet(_shared, name, out header);
 

@@ -22,8 +22,9 @@ public readonly ref struct LogEvent
     /// <summary>The message itself: bytes, usually a line of text without its line end.</summary>
     public ReadOnlySpan<byte> Body { get; }
 
-    /// <summary>The nanosecond timestamp of a point in time.</summary>
-    public static long ToTimestamp(DateTimeOffset time) => (time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) * 100;
+    /// <summary>The nanosecond timestamp of a point in time; the nearest there is for one outside the years covered.</summary>
+    public static long ToTimestamp(DateTimeOffset time) =>
+        Math.Clamp(time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks, long.MinValue / 100, long.MaxValue / 100) * 100;
 
     /// <summary>The point in time of a nanosecond timestamp, cut to the 100 ns a <see cref="DateTimeOffset"/> can tell.</summary>
     public static DateTimeOffset ToTime(long timestamp) => DateTimeOffset.UnixEpoch.AddTicks(Math.DivRem(timestamp, 100, out long rest) - (rest < 0 ? 1 : 0));

@@ -22,8 +22,8 @@ public static class DurableFile
         }
     }
 
-    /// <summary>Makes the names in a directory durable. On Windows the file system's journal does so by itself.</summary>
-    /// <exception cref="IOException">The sync failed.</exception>
+    /// <summary>Makes the names in a directory durable. On Windows, and on file systems without a sync of directories, that is the file system's own affair.</summary>
+    /// <exception cref="IOException">The directory could not be opened, or the sync failed.</exception>
     public static void SyncDirectory(string path)
     {
         if (!OperatingSystem.IsWindows())
@@ -32,26 +32,34 @@ public static class DurableFile
         }
     }
 
-    /// <summary>Creates a directory and missing parents, and makes their names durable.</summary>
+    /// <summary>Creates a directory and missing parents, and makes their names durable, also where it exists: who made it may have been killed before the sync.</summary>
     /// <exception cref="IOException">It could not be made or synced.</exception>
+    /// <exception cref="UnauthorizedAccessException">The parent may not be written to.</exception>
     public static void CreateDirectory(string path)
     {
-        path = Path.GetFullPath(path);
-        if (Directory.Exists(path))
-        {
-            return;
-        }
-
+        path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         string? parent = Path.GetDirectoryName(path);
-        if (parent is not null)
+        bool exists = Directory.Exists(path);
+        if (!exists)
         {
-            CreateDirectory(parent);
+            if (parent is not null)
+            {
+                CreateDirectory(parent);
+            }
+
+            Directory.CreateDirectory(path);
         }
 
-        Directory.CreateDirectory(path);
         if (parent is not null)
         {
-            SyncDirectory(parent);
+            try
+            {
+                SyncDirectory(parent);
+            }
+            catch (IOException exception) when (exists && LinuxFile.IsNotReadable(exception))
+            {
+                // The name was there before and stands where this process may not look: somebody else's to keep.
+            }
         }
     }
 
@@ -74,8 +82,9 @@ public static class DurableFile
         }
     }
 
-    /// <summary>Takes the lock file at <paramref name="path"/> for this process; null if another process holds it. Released by disposing, and by the system when the process ends.</summary>
+    /// <summary>Takes the lock file at <paramref name="path"/>; null if it is held, by another process or by this one. Released by disposing, and by the system when the process ends.</summary>
     /// <exception cref="IOException">The lock file could not be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">The lock file may not be written to.</exception>
     public static IDisposable? TryLock(string path) => OperatingSystem.IsWindows() ? WindowsFile.TryLock(path) : LinuxFile.TryLock(path);
 
     /// <summary>Which file an open handle stands for, whatever its name is now.</summary>

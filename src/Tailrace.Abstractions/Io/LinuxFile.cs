@@ -10,6 +10,7 @@ internal static unsafe partial class LinuxFile
     private const int ENoEntry = 2;
     private const int EInterrupted = 4;
     private const int EWouldBlock = 11;
+    private const int EAccess = 13;
     private const int EExists = 17;
     private const int EInvalid = 22;
     private const int ENoSystemCall = 38;
@@ -37,26 +38,35 @@ internal static unsafe partial class LinuxFile
         using SafeFileHandle directory = OpenForReading(path);
         while (fsync(directory) != 0)
         {
+            if (Marshal.GetLastPInvokeError() == EInvalid)
+            {
+                return; // CIFS and the like have no sync of directories: they keep their names by themselves or not at all
+            }
+
             ThrowUnlessInterrupted("fsync", path);
         }
     }
+
+    /// <summary>Whether a sync failed because the directory may be written to but not listed, so that it cannot be opened.</summary>
+    public static bool IsNotReadable(IOException exception) => exception.HResult == EAccess;
 
     public static bool MoveWithoutReplacing(string source, string destination)
     {
         while (renameat2(AtCurrentDirectory, source, AtCurrentDirectory, destination, RenameNoReplace) != 0)
         {
-            switch (Marshal.GetLastPInvokeError())
+            int error = Marshal.GetLastPInvokeError();
+            switch (error)
             {
                 case EInterrupted:
                     continue;
                 case EExists:
                     return false;
-                case ENoEntry when !File.Exists(source):
-                    throw new FileNotFoundException($"{source} is gone.", source);
+                case ENoEntry when !Path.Exists(source):
+                    throw Gone(source);
                 case EInvalid or ENoSystemCall or ENotSupported:
                     return LinkAndUnlink(source, destination); // NFS and some FUSE file systems have no RENAME_NOREPLACE
                 default:
-                    throw Failed("renameat2", $"{source} to {destination}");
+                    throw Failed("renameat2", $"{source} to {destination}", error);
             }
         }
 
@@ -78,7 +88,8 @@ internal static unsafe partial class LinuxFile
         SafeFileHandle file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         while (flock(file, LockExclusive | LockNonBlocking) != 0)
         {
-            switch (Marshal.GetLastPInvokeError())
+            int error = Marshal.GetLastPInvokeError();
+            switch (error)
             {
                 case EInterrupted:
                     continue;
@@ -86,9 +97,8 @@ internal static unsafe partial class LinuxFile
                     file.Dispose();
                     return null;
                 default:
-                    IOException failed = Failed("flock", path);
                     file.Dispose();
-                    throw failed;
+                    throw Failed("flock", path, error);
             }
         }
 
@@ -115,11 +125,19 @@ internal static unsafe partial class LinuxFile
     {
         if (link(source, destination) != 0)
         {
-            return Marshal.GetLastPInvokeError() == EExists ? false : throw Failed("link", $"{source} to {destination}");
+            int error = Marshal.GetLastPInvokeError();
+            return error switch
+            {
+                EExists => false,
+                ENoEntry when !Path.Exists(source) => throw Gone(source),
+                _ => throw Failed("link", $"{source} to {destination}", error),
+            };
         }
 
-        return unlink(source) == 0 ? true : throw Failed("unlink", source);
+        return unlink(source) == 0 ? true : throw Failed("unlink", source, Marshal.GetLastPInvokeError());
     }
+
+    private static FileNotFoundException Gone(string source) => new($"{source} is gone.", source);
 
     private static SafeFileHandle OpenForReading(string path)
     {
@@ -135,15 +153,16 @@ internal static unsafe partial class LinuxFile
 
     private static void ThrowUnlessInterrupted(string call, string? path)
     {
-        if (Marshal.GetLastPInvokeError() != EInterrupted)
+        int error = Marshal.GetLastPInvokeError();
+        if (error != EInterrupted)
         {
-            throw Failed(call, path);
+            throw Failed(call, path, error);
         }
     }
 
-    private static IOException Failed(string call, string? path)
+    // The error is handed in: any call in between, even a look whether a file exists, overwrites the last one.
+    private static IOException Failed(string call, string? path, int error)
     {
-        int error = Marshal.GetLastPInvokeError();
         string where = path is null ? "" : $" of {path}";
         return new IOException($"{call}{where} failed: {new Win32Exception(error).Message} (errno {error}).", error);
     }

@@ -21,6 +21,7 @@ public sealed unsafe class SequentialFile : IDisposable
     private int _filled;
     private int _flushed;   // bytes of the buffer that the file has
     private bool _direct;
+    private bool _syncFailed;
 
     private SequentialFile(string path, SafeFileHandle file, long length, int bufferSize)
     {
@@ -30,7 +31,6 @@ public sealed unsafe class SequentialFile : IDisposable
         _buffer = (byte*)NativeMemory.AlignedAlloc((nuint)_capacity, Alignment);
         _start = length / Alignment * Alignment;
         _filled = _flushed = (int)(length - _start);
-        _direct = OperatingSystem.IsLinux() && LinuxFile.TrySetDirect(file, true);
     }
 
     /// <summary>The file's path.</summary>
@@ -43,22 +43,35 @@ public sealed unsafe class SequentialFile : IDisposable
     /// <param name="path">Its path; nothing may stand there.</param>
     /// <param name="bufferSize">Bytes gathered before a write; rounded down to a multiple of 4 KiB, at least 4 KiB.</param>
     /// <exception cref="IOException">It exists or could not be made.</exception>
-    public static SequentialFile Create(string path, int bufferSize) => new(path, OpenHandle(path, FileMode.CreateNew), 0, bufferSize);
+    public static SequentialFile Create(string path, int bufferSize)
+    {
+        var file = new SequentialFile(path, OpenHandle(path, FileMode.CreateNew), 0, bufferSize);
+        file.GoDirect();
+        return file;
+    }
 
     /// <summary>Opens a file to go on behind its first <paramref name="length"/> bytes; what stands behind them is cut off.</summary>
-    /// <exception cref="IOException">It could not be opened, read or cut.</exception>
+    /// <exception cref="IOException">It could not be opened, read or cut, or is shorter than <paramref name="length"/>.</exception>
     public static SequentialFile Open(string path, long length, int bufferSize)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
         SafeFileHandle handle = OpenHandle(path, FileMode.Open);
         var file = new SequentialFile(path, handle, length, bufferSize);
         try
         {
-            if (RandomAccess.GetLength(handle) != length)
+            long found = RandomAccess.GetLength(handle);
+            if (found < length)
+            {
+                throw new IOException($"{path} is {found} bytes long; {length} bytes are known to have been written. It was cut, or is another file.");
+            }
+
+            if (found > length)
             {
                 RandomAccess.SetLength(handle, length);
             }
 
             file.ReadTail();
+            file.GoDirect();
             return file;
         }
         catch
@@ -108,20 +121,20 @@ public sealed unsafe class SequentialFile : IDisposable
     }
 
     /// <summary>Flushes and syncs: what was appended survives a power cut.</summary>
-    /// <exception cref="IOException">A write or the sync failed; see <see cref="DurableFile.SyncData"/>.</exception>
+    /// <exception cref="IOException">A write or the sync failed, or an earlier sync did; see <see cref="DurableFile.SyncData"/>.</exception>
     public void Sync()
     {
         Flush();
-        DurableFile.SyncData(_file);
+        SyncOnce();
     }
 
     /// <summary>Flushes, cuts the padding off and syncs: the file is exactly <see cref="Length"/> bytes long.</summary>
-    /// <exception cref="IOException">A write, the cut or the sync failed.</exception>
+    /// <exception cref="IOException">A write, the cut or the sync failed, or an earlier sync did.</exception>
     public void Complete()
     {
         Flush();
         RandomAccess.SetLength(_file, Length);
-        DurableFile.SyncData(_file);
+        SyncOnce();
     }
 
     /// <summary>Closes the file. What was not flushed is dropped.</summary>
@@ -146,13 +159,28 @@ public sealed unsafe class SequentialFile : IDisposable
         return handle;
     }
 
+    // Only once the tail has been read: a file system may take the flag and then refuse reads that are not aligned to its liking.
+    private void GoDirect() => _direct = OperatingSystem.IsLinux() && LinuxFile.TrySetDirect(_file, true);
+
+    // After a failed sync the system may call the pages clean, and the next sync would succeed without having written them.
+    private void SyncOnce()
+    {
+        if (_syncFailed)
+        {
+            throw new IOException($"An earlier sync of {Path} failed: nothing more can be made durable in it.");
+        }
+
+        _syncFailed = true;
+        DurableFile.SyncData(_file);
+        _syncFailed = false;
+    }
+
     private void ReadTail()
     {
-        // A whole block is asked for: a direct read needs an aligned length.
         int read = 0;
         while (read < _filled)
         {
-            int count = RandomAccess.Read(_file, new Span<byte>(_buffer + read, Alignment - read), _start + read);
+            int count = RandomAccess.Read(_file, new Span<byte>(_buffer + read, _filled - read), _start + read);
             if (count == 0)
             {
                 throw new IOException($"{Path} is shorter than it was a moment ago.");
