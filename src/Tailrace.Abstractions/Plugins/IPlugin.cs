@@ -9,7 +9,7 @@ public interface IPlugin
 
 /// <summary>Says which class of an assembly is its <see cref="IPlugin"/> and which contract it was built against.</summary>
 [AttributeUsage(AttributeTargets.Assembly)]
-public sealed class TailracePluginAttribute(Type plugin) : Attribute
+public sealed class TailracePluginAttribute(Type plugin, int contract = TailracePluginAttribute.CurrentContract) : Attribute
 {
     /// <summary>The version of this contract. Raised when a plugin built before must be built again.</summary>
     public const int CurrentContract = 1;
@@ -17,8 +17,8 @@ public sealed class TailracePluginAttribute(Type plugin) : Attribute
     /// <summary>The class.</summary>
     public Type Plugin { get; } = plugin;
 
-    /// <summary>The contract the plugin was built against.</summary>
-    public int Contract { get; init; } = CurrentContract;
+    /// <summary>The contract the plugin was built against. Left out, the compiler writes the one of that moment into the plugin.</summary>
+    public int Contract { get; } = contract;
 }
 
 /// <summary>

@@ -76,17 +76,37 @@ public sealed class ComponentCatalog : IPluginRegistry
     public void AddSelector<TOptions>(string type, string description, Func<TOptions, IReadOnlyList<string>, IComponentContext, IChannelSelector> create)
         where TOptions : class => Add<TOptions>(ComponentKind.Selector, type, description, (options, channels, context) => create(options, (IReadOnlyList<string>)channels!, context));
 
+    /// <summary>Takes over all registrations of another catalog, or none of them.</summary>
+    /// <exception cref="InvalidOperationException">A type of it is registered already.</exception>
+    public void AddAll(ComponentCatalog other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        foreach (ComponentRegistration registration in other.All)
+        {
+            RefuseTwice(registration.Kind, registration.Type, registration.Plugin);
+        }
+
+        foreach (ComponentRegistration registration in other.All)
+        {
+            _registrations.Add((registration.Kind, registration.Type), registration);
+        }
+    }
+
     private void Add<TOptions>(ComponentKind kind, string type, string description, Func<TOptions, object?, IComponentContext, object> create)
         where TOptions : class
+    {
+        RefuseTwice(kind, type, Registering);
+        _registrations.Add((kind, type), new ComponentRegistration(kind, type, description, typeof(TOptions), (options, extra, context) => create((TOptions)options, extra, context), Registering));
+    }
+
+    private void RefuseTwice(ComponentKind kind, string type, string plugin)
     {
         ComponentKind clashing = kind == ComponentKind.Store ? ComponentKind.Sink : ComponentKind.Store;
         bool isSinkLike = kind is ComponentKind.Store or ComponentKind.Sink;
         ComponentRegistration? other = Find(kind, type) ?? (isSinkLike ? Find(clashing, type) : null);
         if (other is not null)
         {
-            throw new InvalidOperationException($"{kind} type {type} of {Registering} is registered already by {other.Plugin}.");
+            throw new InvalidOperationException($"{kind} type {type} of {plugin} is registered already by {other.Plugin}.");
         }
-
-        _registrations.Add((kind, type), new ComponentRegistration(kind, type, description, typeof(TOptions), (options, extra, context) => create((TOptions)options, extra, context), Registering));
     }
 }

@@ -16,8 +16,12 @@ public enum FileCompression
 }
 
 /// <summary>The options every storage sink has, whatever its store. <c>format</c> stands beside them.</summary>
-public sealed record StorageSinkOptions
+public sealed record StorageSinkOptions : IValidatedOptions
 {
+    private const int MostOpenFiles = 100_000;
+    private const long SmallestRoll = 1024;
+    private static readonly TimeSpan ShortestRoll = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Where files go: the store's root, then a template.</summary>
     [Description("Where files go. May hold %{header} and strftime letters (%Y-%m-%d/%H), filled in from the event; everything before the first of them is the root, which files never leave.")]
     public required string Path { get; init; }
@@ -37,6 +41,45 @@ public sealed record StorageSinkOptions
     /// <summary>How many files may be open at once; the longest idle one is published to make room. 1 to 100,000.</summary>
     [Description("How many buckets may be open at once; the one that has been idle longest is published to make room. From 1 to 100000.")]
     public int MaxOpenFiles { get; init; } = 500;
+
+    /// <inheritdoc/>
+    public IEnumerable<OptionProblem> Validate()
+    {
+        if (Path.Length == 0)
+        {
+            yield return new OptionProblem("path", "must not be empty.");
+        }
+
+        if (!TimeZoneInfo.TryFindSystemTimeZoneById(TimeZone, out _))
+        {
+            yield return new OptionProblem("time_zone", $"there is no time zone '{TimeZone}'; write an IANA name such as Europe/Berlin.");
+        }
+
+        if (MaxOpenFiles is < 1 or > MostOpenFiles)
+        {
+            yield return new OptionProblem("max_open_files", "must be from 1 to 100000.");
+        }
+
+        if (Roll.Size.Bytes < SmallestRoll)
+        {
+            yield return new OptionProblem("roll.size", "must be at least 1KiB.");
+        }
+
+        if (Roll.Age < ShortestRoll)
+        {
+            yield return new OptionProblem("roll.age", "must be at least 100ms.");
+        }
+
+        if (Roll.Idle < ShortestRoll)
+        {
+            yield return new OptionProblem("roll.idle", "must be at least 100ms.");
+        }
+
+        if (Roll.Count < 0)
+        {
+            yield return new OptionProblem("roll.count", "must not be negative; 0 means no limit.");
+        }
+    }
 }
 
 /// <summary>When a storage sink closes and publishes a file: at the first of these.</summary>
