@@ -1,0 +1,95 @@
+using System.ComponentModel;
+
+namespace Tailrace.Files;
+
+/// <summary>Where <c>tail</c> starts in files it sees for the first time.</summary>
+public enum TailFrom
+{
+    /// <summary>At their first byte.</summary>
+    Beginning,
+
+    /// <summary>At their end, for files in directories the source knows nothing of yet; a file that appears later is read from its first byte.</summary>
+    End,
+}
+
+/// <summary>The options of the <c>tail</c> source.</summary>
+public sealed record TailOptions : IValidatedOptions
+{
+    /// <summary>Patterns of the files to follow.</summary>
+    [Description("The files to follow: paths or patterns with *, ?, [a-z] and ** (any depth of directories). A wildcard does not match a leading dot.")]
+    public required IReadOnlyList<string> Paths { get; init; }
+
+    /// <summary>Patterns of files to leave alone; one without a directory is held against the file's name alone.</summary>
+    [Description("Patterns of files to leave alone; one without a directory is held against the file's name alone. Default: compressed files.")]
+    public IReadOnlyList<string> Exclude { get; init; } = ["*.gz", "*.bz2", "*.xz", "*.zst", "*.lz4", "*.zip"];
+
+    /// <summary>Where to start in files seen for the first time.</summary>
+    [Description("Where to start in files that the source sees for the first time: beginning or end. With end, files in a directory it has followed before, and files that appear later, are still read from their beginning.")]
+    public TailFrom From { get; init; } = TailFrom.Beginning;
+
+    /// <summary>The longest event, in bytes of the file; 1 KiB to 16 MiB. A longer line becomes several events, in order.</summary>
+    [Description("The longest event. A longer line is split at this size, each part an event. From 1KiB to 16MiB.")]
+    public ByteSize MaxEventSize { get; init; } = new(1 << 20);
+
+    /// <summary>How often files and directories are looked at where the system gives no hint; 10 ms to 1 h.</summary>
+    [Description("How often files and directories are looked at. Hints of the system make it faster where there are any. From 10ms to 1h.")]
+    public TimeSpan PollInterval { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>How long a rotated or deleted file is still watched after its end was reached; 0 to 24 h.</summary>
+    [Description("How long a rotated or deleted file is kept open and watched after its end was reached; then a last line without a line end is taken as it is. From 0s to 24h.")]
+    public TimeSpan RotateWait { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Bytes read at once from a file that has many; 4 KiB to 8 MiB. The default leaves room for the table of a block in a 1 MiB buffer.</summary>
+    [Description("How much is read at once from a file that has much to read: the size of its batches. From 4KiB to 8MiB.")]
+    public ByteSize BatchSize { get; init; } = new(960 << 10);
+
+    /// <summary>How many files are kept open; idle ones beyond are closed and opened again when they grow. Rotated ones with something left to read are never closed. 1 to 1,000,000.</summary>
+    [Description("How many files are kept open. Idle ones beyond it are closed and opened again when they grow. From 1 to 1000000.")]
+    public int MaxOpenFiles { get; init; } = 512;
+
+    /// <summary>Adds the file's path to its events as header <c>file</c>, stored once per batch.</summary>
+    [Description("Adds the header file, the path an event was read from. Costs nothing per event.")]
+    public bool AddFileHeader { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<OptionProblem> Validate()
+    {
+        if (Paths.Count == 0)
+        {
+            yield return new OptionProblem("paths", "At least one path or pattern is needed.");
+        }
+
+        foreach (string pattern in Paths.Concat(Exclude))
+        {
+            if (PathPattern.Problem(pattern) is { } problem)
+            {
+                yield return new OptionProblem(Paths.Contains(pattern) ? "paths" : "exclude", problem);
+            }
+        }
+
+        if (MaxEventSize.Bytes is < 1 << 10 or > 16 << 20)
+        {
+            yield return new OptionProblem("max_event_size", $"{MaxEventSize} is outside 1KiB to 16MiB.");
+        }
+
+        if (PollInterval < TimeSpan.FromMilliseconds(10) || PollInterval > TimeSpan.FromHours(1))
+        {
+            yield return new OptionProblem("poll_interval", "It must be from 10ms to 1h.");
+        }
+
+        if (RotateWait < TimeSpan.Zero || RotateWait > TimeSpan.FromDays(1))
+        {
+            yield return new OptionProblem("rotate_wait", "It must be from 0s to 24h.");
+        }
+
+        if (BatchSize.Bytes is < 4 << 10 or > 8 << 20)
+        {
+            yield return new OptionProblem("batch_size", $"{BatchSize} is outside 4KiB to 8MiB.");
+        }
+
+        if (MaxOpenFiles is < 1 or > 1_000_000)
+        {
+            yield return new OptionProblem("max_open_files", "It must be from 1 to 1000000.");
+        }
+    }
+}

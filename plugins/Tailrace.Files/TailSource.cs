@@ -1,0 +1,306 @@
+using Microsoft.Extensions.Logging;
+
+namespace Tailrace.Files;
+
+/// <summary>
+/// Follows files: one loop that finds, reads and hands on, for any number of files. Files with something to read take turns, a batch each.
+/// Where a file stands is kept by the channels, with the events (<see cref="FileMarks"/> are the attributes of its origin).
+/// </summary>
+internal sealed partial class TailSource(TailOptions options, ISourceContext context) : ISource
+{
+    private const int MaxInFlight = 8;
+    private const long MaxBytesInFlight = 4 << 20;
+    private const int MaxRedirects = 5;
+    private const int ScanShare = 20; // a scan may take a twentieth of the time: scans of many files come less often
+
+    private readonly ILogger _logger = context.Logger;
+    private readonly Queue<TailedFile> _turns = new();
+    private readonly Queue<SentBatch> _inFlight = new();
+    private long _bytesInFlight;
+    private long _done;
+    private long _known;
+
+    /// <inheritdoc/>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield(); // what follows may work for long before it waits
+        using var hints = new FileHints(context.Time, options.PollInterval, _logger);
+        using var files = new FollowedFiles(context, options);
+        using var reader = new LineReader(context.Name, options, context.Time);
+        try
+        {
+            await LoopAsync(files, hints, reader, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // asked to stop: what is in flight is waited for below
+        }
+        finally
+        {
+            await EndAsync();
+        }
+    }
+
+    private async Task LoopAsync(FollowedFiles files, FileHints hints, LineReader reader, CancellationToken cancellationToken)
+    {
+        Scan(files, hints);
+        if (context.Once)
+        {
+            foreach (TailedFile file in files.All)
+            {
+                file.OnceLength = RandomAccess.GetLength(file.Handle!);
+                _known += Math.Max(0, file.OnceLength - file.Position);
+            }
+        }
+
+        long nextScan = 0;
+        var changed = new HashSet<string>();
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await HarvestAsync(wait: false);
+            (bool pollDue, bool scanDue) = hints.Take(ref changed);
+            if (!context.Once && (scanDue || pollDue) && context.Time.GetTimestamp() >= nextScan)
+            {
+                long start = context.Time.GetTimestamp();
+                Scan(files, hints);
+                nextScan = start + ((context.Time.GetTimestamp() - start) * ScanShare);
+            }
+
+            if (pollDue)
+            {
+                Poll(files);
+            }
+
+            foreach (string path in changed)
+            {
+                if (files.ByPath.TryGetValue(path, out TailedFile? file))
+                {
+                    Enqueue(file);
+                }
+            }
+
+            if (_turns.TryDequeue(out TailedFile? next))
+            {
+                next.Queued = false;
+                while (_inFlight.Count >= MaxInFlight || (_inFlight.Count > 0 && _bytesInFlight + options.BatchSize.Bytes > MaxBytesInFlight))
+                {
+                    await HarvestAsync(wait: true);
+                }
+
+                TakeTurn(next, files, hints, reader, cancellationToken);
+            }
+            else if (_inFlight.Count == 0 && context.Once)
+            {
+                CheckAllRead(files);
+                return;
+            }
+            else
+            {
+                await hints.WaitAsync(cancellationToken);
+            }
+        }
+    }
+
+    private void Scan(FollowedFiles files, FileHints hints)
+    {
+        files.Scan();
+        hints.Watch(files.Directories);
+        foreach (TailedFile file in files.All)
+        {
+            if (file.LastLook == default)
+            {
+                Enqueue(file);
+            }
+        }
+    }
+
+    /// <summary>Looks at every file that is not waiting for its turn anyway.</summary>
+    private void Poll(FollowedFiles files)
+    {
+        foreach (TailedFile file in files.All)
+        {
+            if (!file.Queued && (file.Detached || LookAt(file) != file.LastLook))
+            {
+                Enqueue(file);
+            }
+        }
+    }
+
+    private static (long Length, DateTime Written) LookAt(TailedFile file) => (RandomAccess.GetLength(file.Handle!), File.GetLastWriteTimeUtc(file.Handle!));
+
+    private void Enqueue(TailedFile file)
+    {
+        if (!file.Queued && !file.Closed)
+        {
+            file.Queued = true;
+            _turns.Enqueue(file);
+        }
+    }
+
+    /// <summary>Reads one batch of a file and hands it on.</summary>
+    private void TakeTurn(TailedFile file, FollowedFiles files, FileHints hints, LineReader reader, CancellationToken cancellationToken)
+    {
+        if (file.Closed || file.Redirect is not null || (!file.IsNew && file.Position >= file.OnceLength))
+        {
+            return; // one that is redirected comes back when nothing of it is in flight
+        }
+
+        file.LastLook = LookAt(file);
+        long length = file.LastLook.Length;
+        bool final = file.OnceLength < long.MaxValue || IsOver(file, length);
+        bool rewritten = length < file.Position;
+        EventBatch? batch = rewritten ? null
+            : file.IsNew && file.StartAt > file.Position ? reader.PassTo(file, file.StartAt)
+            : reader.Read(file, length, final, out rewritten);
+        if (rewritten)
+        {
+            TailedFile again = files.StartOver(file);
+            again.OnceLength = context.Once ? RandomAccess.GetLength(again.Handle!) : long.MaxValue;
+            Enqueue(again);
+            return;
+        }
+
+        batch ??= file.IsNew ? reader.PassTo(file, file.Position) : null; // first sight stores a position, also where there is nothing to read yet
+        if (batch is not null)
+        {
+            Send(file, batch, hints, cancellationToken);
+            if (file.Position < Math.Min(length, file.OnceLength))
+            {
+                Enqueue(file);
+            }
+        }
+        else if (final && file.Detached && file.InFlight == 0)
+        {
+            LogClosed(file.Path, file.Position);
+            files.Close(file);
+        }
+    }
+
+    /// <summary>Whether a renamed or deleted file has been at its end for so long that nothing more is expected.</summary>
+    private bool IsOver(TailedFile file, long length)
+    {
+        if (!file.Detached || file.Position + file.Scanned < length)
+        {
+            file.EndSeen = null;
+            return false;
+        }
+
+        file.EndSeen ??= context.Time.GetTimestamp();
+        return context.Time.GetElapsedTime(file.EndSeen.Value) >= options.RotateWait;
+    }
+
+    private void Send(TailedFile file, EventBatch batch, FileHints hints, CancellationToken cancellationToken)
+    {
+        file.InFlight++;
+        _bytesInFlight += batch.BlockLength;
+        _inFlight.Enqueue(new SentBatch(file, batch.Advances[0].From, batch.Advances[0].To, batch.BlockLength, AppendAsync(batch, hints, cancellationToken)));
+    }
+
+    private async Task AppendAsync(EventBatch batch, FileHints hints, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await context.AppendAsync(batch, cancellationToken);
+        }
+        finally
+        {
+            batch.Dispose();
+            hints.Wake();
+        }
+    }
+
+    /// <summary>Takes note of the appends that have ended, in the order they were made. Waits for the first of them if told so.</summary>
+    private async Task HarvestAsync(bool wait)
+    {
+        while (_inFlight.TryPeek(out SentBatch? sent) && (wait || sent.Append.IsCompleted))
+        {
+            wait = false;
+            TailedFile file = sent.File;
+            try
+            {
+                await sent.Append;
+                file.Committed = sent.To;
+                file.Redirects = 0;
+                _done += sent.To - sent.From;
+                if (context.Once)
+                {
+                    context.ReportProgress(_done, _known);
+                }
+            }
+            catch (PositionMismatchException mismatch)
+            {
+                LogMismatch(file.Path, mismatch.Message);
+                file.Redirect = mismatch.Position;
+            }
+
+            _inFlight.Dequeue();
+            _bytesInFlight -= sent.Bytes;
+            file.InFlight--;
+            if (file.InFlight == 0 && file.Redirect is not null)
+            {
+                Redirect(file);
+            }
+        }
+    }
+
+    /// <summary>Goes on where a channel has told, now that nothing of the file is in flight.</summary>
+    private void Redirect(TailedFile file)
+    {
+        long position = file.Redirect!.Value;
+        file.Redirect = null;
+        if (file.Closed)
+        {
+            return; // its next generation is being read; the channels keep what they have of this one
+        }
+
+        if (++file.Redirects > MaxRedirects)
+        {
+            throw new IOException($"The channels of source {context.Name} do not agree on where to go on in {file.Path}: told {position} at last, {MaxRedirects} times in a row without progress.");
+        }
+
+        OriginState? state = context.GetOrigins().FirstOrDefault(state => state.Origin == file.Origin);
+        if (state is not null && (state.Position == position || state.Cuts.Contains(position)))
+        {
+            file.GoTo(state.Position, state.Cuts);
+        }
+        else
+        {
+            file.GoTo(position, []);
+        }
+
+        Enqueue(file);
+    }
+
+    private void CheckAllRead(FollowedFiles files)
+    {
+        if (files.Problems.Count > 0)
+        {
+            throw new IOException($"Not everything could be read: {string.Join("; ", files.Problems.Select(problem => $"{problem.Key}: {problem.Value}"))}.");
+        }
+    }
+
+    /// <summary>Waits until no append is under way any more.</summary>
+    private async Task EndAsync()
+    {
+        while (_inFlight.TryDequeue(out SentBatch? sent))
+        {
+            await sent.Append.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (sent.Append.Exception is { } exception)
+            {
+                LogAbandoned(sent.File.Path, sent.From, exception.GetBaseException().Message); // the next run reads it again
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "{Path} is closed: it was renamed or deleted, and read to its end at byte {Position}.")]
+    private partial void LogClosed(string path, long position);
+
+    [LoggerMessage(LogLevel.Warning, "Going back or on in {Path}: {Reason}")]
+    private partial void LogMismatch(string path, string reason);
+
+    [LoggerMessage(LogLevel.Information, "What was read of {Path} from byte {From} on was not taken and will be read again: {Reason}")]
+    private partial void LogAbandoned(string path, long from, string reason);
+
+    private sealed record SentBatch(TailedFile File, long From, long To, int Bytes, Task Append);
+}

@@ -1,0 +1,158 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Tailrace.Files;
+
+/// <summary>An origin that is remembered but whose file is not open: a generation of a file, and how far it was read.</summary>
+/// <param name="Id">The origin.</param>
+/// <param name="Position">Where to go on.</param>
+/// <param name="Cuts">Positions above at which batches must end, ascending.</param>
+/// <param name="Marks">What the file is known by.</param>
+internal sealed record RememberedFile(OriginId Id, long Position, IReadOnlyList<long> Cuts, FileMarks Marks);
+
+/// <summary>One generation of a file being followed. Only ever touched by the source's loop.</summary>
+internal sealed class TailedFile
+{
+    private readonly byte[] _anchor = new byte[FileMarks.MaxAnchor];
+    private SortedSet<long> _cuts;
+    private FileMarks? _sent;
+
+    /// <summary>Follows a file from where its origin stands.</summary>
+    public TailedFile(RememberedFile origin, FileIdentity identity, string path, SafeFileHandle handle, bool stored)
+    {
+        Origin = origin.Id;
+        Identity = identity;
+        Handle = handle;
+        Position = Committed = origin.Position;
+        _cuts = [.. origin.Cuts];
+        Marks = origin.Marks;
+        _sent = stored ? Marks : null;
+        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File };
+        TakeAnchor();
+    }
+
+    public OriginId Origin { get; }
+
+    public FileIdentity Identity { get; }
+
+    public FileMarks Marks { get; set; }
+
+    public string Path => Marks.Path;
+
+    /// <summary>The open file; null while an idle one is closed to save handles.</summary>
+    public SafeFileHandle? Handle { get; set; }
+
+    /// <summary>Where the next batch starts: ahead of <see cref="Committed"/> while batches are in flight.</summary>
+    public long Position { get; private set; }
+
+    /// <summary>Up to where the channels have taken everything.</summary>
+    public long Committed { get; set; }
+
+    /// <summary>Bytes from <see cref="Position"/> on that are known to hold no line end.</summary>
+    public long Scanned { get; set; }
+
+    /// <summary>Batches handed on that have not ended.</summary>
+    public int InFlight { get; set; }
+
+    /// <summary>The position a channel has told to go on from; waits until nothing is in flight.</summary>
+    public long? Redirect { get; set; }
+
+    /// <summary>How often in a row a channel has told another position.</summary>
+    public int Redirects { get; set; }
+
+    /// <summary>Waiting for its turn.</summary>
+    public bool Queued { get; set; }
+
+    /// <summary>Its name leads elsewhere or nowhere: rotated or deleted.</summary>
+    public bool Detached { get; set; }
+
+    /// <summary>When, as a timestamp of the clock, a detached file's end was seen with nothing more behind it.</summary>
+    public long? EndSeen { get; set; }
+
+    /// <summary>Nothing of it is followed any more; what is in flight still ends.</summary>
+    public bool Closed { get; set; }
+
+    /// <summary>The origin's attributes have never been handed on.</summary>
+    public bool IsNew => _sent is null;
+
+    /// <summary>Where a file seen for the first time is to be started at: its length with <c>from: end</c>.</summary>
+    public long StartAt { get; init; }
+
+    /// <summary>Under <c>--once</c>: how long the file was when the run began.</summary>
+    public long OnceLength { get; set; } = long.MaxValue;
+
+    /// <summary>The length and time of writing when it was last looked at, to see an idle file change.</summary>
+    public (long Length, DateTime Written) LastLook { get; set; }
+
+    /// <summary>Where a batch that starts at <see cref="Position"/> must end at the latest.</summary>
+    public long NextCut
+    {
+        get
+        {
+            while (_cuts.Count > 0 && _cuts.Min <= Position)
+            {
+                _cuts.Remove(_cuts.Min);
+            }
+
+            return _cuts.Count > 0 ? _cuts.Min : long.MaxValue;
+        }
+    }
+
+    /// <summary>True if reading is to go on behind the next line end, because the line began before the source did.</summary>
+    public bool SkipsLine => Marks.SkipFrom == Position;
+
+    /// <summary>Whether the bytes before <see cref="Position"/> are still those that were read. If not, the file was rewritten since.</summary>
+    public bool AnchorHolds()
+    {
+        Span<byte> now = stackalloc byte[FileMarks.MaxAnchor];
+        int length = (int)Math.Min(Position, FileMarks.MaxAnchor);
+        return LogFile.Read(Handle!, now[..length], Position - length) == length && now[..length].SequenceEqual(_anchor.AsSpan(0, length));
+    }
+
+    /// <summary>Moves on behind a batch and says what the batch is to store of it.</summary>
+    public Advance MoveTo(long to, string source, HeaderBuilder attributes)
+    {
+        long from = Position;
+        Scanned = Math.Max(0, Scanned - (to - from));
+        Position = to;
+        TakeMarks();
+        attributes.Clear();
+        Marks.WriteChanges(_sent, source, attributes);
+        _sent = Marks;
+        return new Advance(Origin, from, to, attributes.Encoded.ToArray());
+    }
+
+    /// <summary>Goes on elsewhere, as a channel has told.</summary>
+    public void GoTo(long position, IReadOnlyList<long> cuts)
+    {
+        _cuts = [.. cuts];
+        Position = Committed = position;
+        Scanned = 0;
+        _sent = null;
+        TakeAnchor();
+    }
+
+    /// <summary>What is remembered once the file is followed no more.</summary>
+    public RememberedFile Remember() => new(Origin, Committed, [.. _cuts.Where(cut => cut > Committed)], Marks);
+
+    private void TakeMarks()
+    {
+        if (Marks.HeadLength < FileMarks.MaxHead)
+        {
+            Span<byte> head = stackalloc byte[FileMarks.MaxHead];
+            head = head[..LogFile.Read(Handle!, head[..(int)Math.Min(Position, FileMarks.MaxHead)], 0)];
+            if (head.Length > Marks.HeadLength)
+            {
+                Marks = Marks with { HeadLength = head.Length, HeadHash = FileMarks.Hash(head) };
+            }
+        }
+
+        int length = TakeAnchor();
+        Marks = Marks with { AnchorPosition = Position, AnchorLength = length, AnchorHash = length == 0 ? 0 : FileMarks.Hash(_anchor.AsSpan(0, length)) };
+    }
+
+    private int TakeAnchor()
+    {
+        int length = (int)Math.Min(Position, FileMarks.MaxAnchor);
+        return LogFile.Read(Handle!, _anchor.AsSpan(0, length), Position - length);
+    }
+}

@@ -1,0 +1,194 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace Tailrace.Tests.Tail;
+
+/// <summary>
+/// What a test keeps of a source over its restarts: a channel in memory that compares and sets like a real one. Can wait, refuse and fail
+/// appends, and tells what was stored.
+/// </summary>
+internal sealed class TailContext : ISourceContext, ILogger
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<OriginId, (long Position, Dictionary<string, object> Attributes)> _origins = [];
+    private readonly List<OriginId> _order = [];
+    private readonly List<string> _bodies = [];
+
+    public string Name => "logs";
+
+    public string Agent => "test";
+
+    public ILogger Logger => this;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public bool Once { get; set; }
+
+    /// <summary>Called before each append; what it throws, the append throws.</summary>
+    public Func<EventBatch, CancellationToken, Task>? BeforeAppend { get; set; }
+
+    /// <summary>Gets each batch stored in place of the list of bodies.</summary>
+    public Action<EventBatch>? OnStored { get; set; }
+
+    /// <summary>Positions that a second channel stands at, ahead of this one.</summary>
+    public Dictionary<OriginId, long[]> Cuts { get; } = [];
+
+    public List<string> Messages { get; } = [];
+
+    public List<(ComponentStatus Status, string? Reason)> Reports { get; } = [];
+
+    public List<(long Done, long Known)> Progress { get; } = [];
+
+    public List<Advance> Advances { get; } = [];
+
+    public int Appending { get; private set; }
+
+    public int MostAppending { get; private set; }
+
+    public string[] Bodies
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _bodies];
+            }
+        }
+    }
+
+    public long Stored { get; private set; }
+
+    public IReadOnlyList<OriginState> GetOrigins()
+    {
+        lock (_lock)
+        {
+            return [.. _order.Select(id => new OriginState(id, _origins[id].Position, Cuts.GetValueOrDefault(id, []), Encode(_origins[id].Attributes), DateTimeOffset.UnixEpoch))];
+        }
+    }
+
+    public object? Attribute(OriginId origin, string name)
+    {
+        lock (_lock)
+        {
+            return _origins[origin].Attributes.GetValueOrDefault(name);
+        }
+    }
+
+    public void SetPosition(OriginId origin, long position)
+    {
+        lock (_lock)
+        {
+            _origins[origin] = (position, _origins[origin].Attributes);
+        }
+    }
+
+    public void SetAttribute(OriginId origin, string name, object value)
+    {
+        lock (_lock)
+        {
+            _origins[origin].Attributes[name] = value;
+        }
+    }
+
+    public async ValueTask AppendAsync(EventBatch batch, CancellationToken cancellationToken)
+    {
+        using EventBatch share = batch.Share();
+        lock (_lock)
+        {
+            MostAppending = Math.Max(MostAppending, ++Appending);
+        }
+
+        try
+        {
+            if (BeforeAppend is { } before)
+            {
+                await before(batch, cancellationToken);
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            Store(batch);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                Appending--;
+            }
+        }
+    }
+
+    public void ReportProgress(long doneBytes, long knownBytes) => Progress.Add((doneBytes, knownBytes));
+
+    public void Report(ComponentStatus status, string? reason = null)
+    {
+        lock (_lock)
+        {
+            Reports.Add((status, reason));
+        }
+    }
+
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
+
+    bool ILogger.IsEnabled(LogLevel logLevel) => true;
+
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        lock (_lock)
+        {
+            Messages.Add($"{logLevel}: {formatter(state, exception)}");
+        }
+    }
+
+    private void Store(EventBatch batch)
+    {
+        lock (_lock)
+        {
+            Advance advance = Assert.Single(batch.Advances.ToArray());
+            if (!_origins.TryGetValue(advance.Origin, out var state))
+            {
+                state = (0, []);
+                _order.Add(advance.Origin);
+            }
+
+            if (advance.To > advance.From && advance.To <= state.Position)
+            {
+                return;
+            }
+
+            if (advance.From != state.Position)
+            {
+                throw new PositionMismatchException("main", advance.From, state.Position);
+            }
+
+            foreach (EventHeader header in new HeaderList(advance.Attributes.Span))
+            {
+                state.Attributes[Encoding.UTF8.GetString(header.Name)] = header.Type == HeaderType.Integer ? header.Integer : header.ToString();
+            }
+
+            _origins[advance.Origin] = (advance.To, state.Attributes);
+            Advances.Add(advance);
+            Stored += advance.To - advance.From;
+            if (OnStored is { } onStored)
+            {
+                onStored(batch);
+                return;
+            }
+
+            foreach (LogEvent item in batch)
+            {
+                _bodies.Add(Encoding.Latin1.GetString(item.Body));
+            }
+        }
+    }
+
+    private static byte[] Encode(Dictionary<string, object> attributes)
+    {
+        var headers = new HeaderBuilder();
+        foreach ((string name, object value) in attributes)
+        {
+            _ = value is long number ? headers.Add(name, number) : headers.Add(name, (string)value);
+        }
+
+        return headers.Encoded.ToArray();
+    }
+}
