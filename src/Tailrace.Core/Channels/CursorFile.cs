@@ -1,0 +1,130 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+
+namespace Tailrace.Core.Channels;
+
+/// <summary>
+/// A subscriber's durable cursor: a ring of records in a file that is written in full once and never grows, so that a full disk cannot
+/// stop a commit. Each commit overwrites the oldest record; the sound record with the highest sequence counts, so a torn write costs the
+/// last commit and no more.
+/// </summary>
+internal sealed class CursorFile : IDisposable
+{
+    public const int RecordSize = 64;
+    private const int Slots = 128;
+    private const byte Version = 1;
+    private const int ContentLength = 48;
+
+    private readonly Lock _gate = new();
+    private readonly SafeFileHandle _file;
+    private readonly uint _seed;
+    private readonly byte[] _record = new byte[RecordSize];
+    private long _sequence;
+    private bool _dirty;
+
+    private CursorFile(SafeFileHandle file, uint seed)
+    {
+        _file = file;
+        _seed = seed;
+    }
+
+    /// <summary>The offset found at opening; null if no record could be read.</summary>
+    public long? Found { get; private set; }
+
+    /// <summary>Opens or makes the file.</summary>
+    /// <exception cref="IOException">It could not be made, read or written.</exception>
+    public static CursorFile Open(string path, Guid channel)
+    {
+        bool isNew = !File.Exists(path);
+        SafeFileHandle handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+        var cursor = new CursorFile(handle, FrameFormat.Seed(channel, 0));
+        try
+        {
+            cursor.Load();
+            if (isNew)
+            {
+                DurableFile.SyncData(handle);
+                DurableFile.SyncDirectory(Path.GetDirectoryName(path)!);
+            }
+
+            return cursor;
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Notes the cursor. Survives the process, and a power cut once synced.</summary>
+    /// <exception cref="IOException">The write failed; the cursor on disk is an earlier one.</exception>
+    public void Write(long offset, ulong run, long time)
+    {
+        lock (_gate)
+        {
+            long sequence = _sequence + 1;
+            Span<byte> record = _record;
+            record.Clear();
+            record[4] = Version;
+            BinaryPrimitives.WriteInt64LittleEndian(record[8..], sequence);
+            BinaryPrimitives.WriteInt64LittleEndian(record[16..], offset);
+            BinaryPrimitives.WriteUInt64LittleEndian(record[24..], run);
+            BinaryPrimitives.WriteInt64LittleEndian(record[32..], time);
+            BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Append(_seed, record[4..ContentLength]));
+            RandomAccess.Write(_file, record, Place(sequence));
+            _sequence = sequence;
+            _dirty = true;
+        }
+    }
+
+    /// <summary>Makes the last cursor written survive a power cut.</summary>
+    /// <exception cref="IOException">The sync failed.</exception>
+    public void Sync()
+    {
+        lock (_gate)
+        {
+            if (_dirty)
+            {
+                DurableFile.SyncData(_file);
+                _dirty = false;
+            }
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    // Neighbouring records stand in different 4 KiB blocks: one bad block leaves the cursor one commit older.
+    private static long Place(long sequence) => ((sequence % 2 * (Slots / 2)) + (sequence / 2 % (Slots / 2))) * RecordSize;
+
+    private void Load()
+    {
+        var content = new byte[Slots * RecordSize];
+        int length = 0;
+        while (length < content.Length)
+        {
+            int count = RandomAccess.Read(_file, content.AsSpan(length), length);
+            if (count == 0)
+            {
+                break;
+            }
+
+            length += count;
+        }
+
+        for (int at = 0; at < content.Length; at += RecordSize)
+        {
+            ReadOnlySpan<byte> record = content.AsSpan(at, RecordSize);
+            long sequence = BinaryPrimitives.ReadInt64LittleEndian(record[8..]);
+            if (record[4] == Version && sequence > _sequence && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Append(_seed, record[4..ContentLength]))
+            {
+                _sequence = sequence;
+                Found = BinaryPrimitives.ReadInt64LittleEndian(record[16..]);
+            }
+        }
+
+        if (length < content.Length)
+        {
+            RandomAccess.Write(_file, content.AsSpan(length), length);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+using System.Buffers.Binary;
+
+namespace Tailrace.Core.Channels;
+
+/// <summary>Opening: the lock, the channel's identity, recovery, subscribers.</summary>
+internal sealed partial class FileChannel
+{
+    private const uint IdentityMagic = 0x3143_5254; // "TRC1", little-endian
+    private const int IdentitySize = 64;
+    private const byte IdentityVersion = 1;
+
+    /// <summary>Opens the channel in its directory, making it if it is not there.</summary>
+    /// <exception cref="ChannelException">Another process has it open, or the directory cannot be used.</exception>
+    public static FileChannel Open(FileChannelOptions options, IChannelContext context, SegmentFiles? files = null)
+    {
+        files ??= new SegmentFiles();
+        IDisposable? held = null;
+        FileChannel? channel = null;
+        try
+        {
+            DurableFile.CreateDirectory(SegmentDirectory(context));
+            DurableFile.CreateDirectory(SubscriberDirectory(context));
+            held = DurableFile.TryLock(Path.Combine(context.Directory, "lock"))
+                ?? throw new ChannelException($"Channel {context.Name}: {context.Directory} is in use by another process. One agent per data directory: stop the other, or give this one its own.");
+            Guid id = OpenIdentity(files, context, out bool isReplaced);
+            ChannelState? state = isReplaced ? null : ReadState(context, id);
+            Recovered recovered = new Recovery(files, SegmentDirectory(context), id, state, IndexStep(options), context.Logger).Run();
+            channel = new FileChannel(options, context, files, id, held, recovered);
+            channel.Start(recovered);
+            return channel;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            channel?.Release();
+            held?.Dispose();
+            throw exception as ChannelException ?? new ChannelException($"Channel {context.Name} in {context.Directory} cannot be opened. {exception.Message}", exception);
+        }
+    }
+
+    private static string SegmentDirectory(IChannelContext context) => Path.Combine(context.Directory, "segments");
+
+    private static string SubscriberDirectory(IChannelContext context) => Path.Combine(context.Directory, "subscribers");
+
+    private static string StatePath(IChannelContext context) => Path.Combine(context.Directory, "state");
+
+    // Space comes free segment by segment, so a small channel needs small ones.
+    private static long SegmentSize(FileChannelOptions options) => Math.Max(1 << 20, Math.Min(options.SegmentSize.Bytes, options.Capacity.Bytes / 4));
+
+    private static long IndexStep(FileChannelOptions options) => Math.Min(64 << 10, options.Capacity.Bytes / 1024);
+
+    /// <summary>The channel's id: from its file, else from a segment that still tells it, else a new one.</summary>
+    private static Guid OpenIdentity(SegmentFiles files, IChannelContext context, out bool isNew)
+    {
+        string path = Path.Combine(context.Directory, "channel");
+        isNew = false;
+        if (File.Exists(path))
+        {
+            ReadOnlySpan<byte> bytes = File.ReadAllBytes(path);
+            if (bytes.Length >= IdentitySize
+                && BinaryPrimitives.ReadUInt32LittleEndian(bytes) == IdentityMagic
+                && BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..]) == Crc32C.Compute(bytes[8..IdentitySize]))
+            {
+                return bytes[8] == IdentityVersion
+                    ? new Guid(bytes.Slice(16, 16), bigEndian: true)
+                    : throw new ChannelException($"Channel {context.Name}: {path} has version {bytes[8]}; this Tailrace reads version {IdentityVersion}. It was made by a newer one.");
+            }
+        }
+
+        Guid? found = null;
+        foreach (string segment in Directory.EnumerateFiles(SegmentDirectory(context), "*" + SegmentFormat.Extension).OrderDescending(StringComparer.Ordinal))
+        {
+            if (Recovery.ReadHeader(files, segment) is { } header)
+            {
+                found = header.Channel;
+                break;
+            }
+        }
+
+        if (found is not null || File.Exists(path))
+        {
+            Log.IdentityDamaged(context.Logger, path);
+        }
+
+        isNew = found is null;
+        Guid id = found ?? Guid.NewGuid();
+        Span<byte> identity = stackalloc byte[IdentitySize];
+        identity.Clear();
+        BinaryPrimitives.WriteUInt32LittleEndian(identity, IdentityMagic);
+        identity[8] = IdentityVersion;
+        id.TryWriteBytes(identity[16..], bigEndian: true, out _);
+        BinaryPrimitives.WriteInt64LittleEndian(identity[32..], LogEvent.ToTimestamp(context.Time.GetUtcNow()));
+        BinaryPrimitives.WriteUInt32LittleEndian(identity[4..], Crc32C.Compute(identity[8..]));
+        files.Replace(path, identity);
+        return id;
+    }
+
+    private static ChannelState? ReadState(IChannelContext context, Guid id)
+    {
+        string path = StatePath(context);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        try
+        {
+            ChannelState state = ChannelState.Decode(File.ReadAllBytes(path));
+            if (state.Channel == id)
+            {
+                return state;
+            }
+
+            Log.StateForeign(context.Logger, path);
+        }
+        catch (InvalidDataException exception)
+        {
+            Log.StateDamaged(context.Logger, path, exception.Message);
+        }
+        catch (IOException exception)
+        {
+            Log.StateDamaged(context.Logger, path, exception.Message);
+        }
+
+        return null;
+    }
+
+    private void Start(Recovered recovered)
+    {
+        _log.Continue(recovered.CanContinue);
+        _log.SyncDirectory();
+        _runs.RemoveAll(run => run.FirstOffset >= _end);
+        StartRun();
+        foreach (string directory in Directory.EnumerateDirectories(SubscriberDirectory(_context)))
+        {
+            if (File.Exists(Path.Combine(directory, "cursor")))
+            {
+                OpenPin(Path.GetFileName(directory));
+            }
+        }
+
+        TrySnapshot();
+        new Thread(Write) { IsBackground = true, Name = $"channel {Name}" }.Start();
+        if (_sync.Interval > TimeSpan.Zero)
+        {
+            _timer = _context.Time.CreateTimer(_ => OnSyncDue(), null, _sync.Interval, _sync.Interval);
+        }
+    }
+
+    /// <summary>Opens the cursor of a subscriber that the directory knows; one beyond the log's end is clipped to it.</summary>
+    private void OpenPin(string name)
+    {
+        CursorFile file = CursorFile.Open(Path.Combine(SubscriberDirectory(_context), name, "cursor"), _id);
+        if (file.Found is null)
+        {
+            Log.CursorDamaged(_context.Logger, name, _first);
+        }
+
+        long cursor = file.Found ?? _first;
+        if (cursor > _end)
+        {
+            Log.CursorAhead(_context.Logger, name, cursor, _end);
+            Skipped += cursor - _end;
+            cursor = _end;
+            file.Write(cursor, Run, Now);
+            file.Sync();
+        }
+
+        if (cursor < _first)
+        {
+            Log.CursorBehind(_context.Logger, name, cursor, _first, _first - cursor);
+            Skipped += _first - cursor;
+            cursor = _first;
+        }
+
+        _pins.Add(name, new Pin(file, cursor));
+    }
+
+    private Pin CreatePin(string name, long cursor)
+    {
+        string directory = Path.Combine(SubscriberDirectory(_context), name);
+        try
+        {
+            DurableFile.CreateDirectory(directory);
+            CursorFile file = CursorFile.Open(Path.Combine(directory, "cursor"), _id);
+            file.Write(cursor, Run, Now);
+            file.Sync();
+            var pin = new Pin(file, cursor);
+            _pins.Add(name, pin);
+            return pin;
+        }
+        catch (IOException exception)
+        {
+            throw new ChannelException($"Channel {Name}: the cursor of {name} could not be made in {directory}. {exception.Message}", exception);
+        }
+    }
+}
