@@ -133,6 +133,20 @@ public sealed class EventBatchBuilderTests
     }
 
     [Fact]
+    public void The_largest_event_fills_the_largest_block_and_one_byte_more_is_refused()
+    {
+        byte[] body = new byte[EventBatch.MaxBlockLength - EventBatch.BlockOverhead - 1 - 4]; // its LF, its length in the table
+        using var builder = new EventBatchBuilder();
+        builder.Start();
+        Assert.Throws<InvalidOperationException>(() => builder.Add(0, [.. body, 1]));
+        builder.Add(0, body);
+        using EventBatch batch = builder.Build();
+        Assert.Equal(EventBatch.MaxBlockLength, batch.BlockLength);
+        using EventBatch opened = Batches.Open(batch.Block.Span);
+        Assert.Equal(body.Length + 1, opened.All.Lines.Length);
+    }
+
+    [Fact]
     public void A_body_or_shared_headers_past_the_largest_block_are_refused_before_memory_is_taken()
     {
         byte[] huge = new byte[EventBatch.MaxBlockLength];

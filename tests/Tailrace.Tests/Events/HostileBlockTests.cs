@@ -50,19 +50,24 @@ public sealed class HostileBlockTests
     public void Any_changed_byte_with_a_right_checksum_is_refused_or_harmless()
     {
         var seen = new ConcurrentDictionary<string, int>();
-        Gen.Select(Batches.Any, Gen.Byte[1, 255]).Sample(
-            (input, change) =>
+        void ChangeEach((string Name, object Value)[] shared, Event[] events, byte change)
+        {
+            byte[] block = Batches.Block(shared, events);
+            for (int i = 12; i < block.Length; i++)
             {
-                byte[] block = Batches.Block(input.Shared, input.Events);
-                for (int i = 12; i < block.Length; i++)
-                {
-                    byte[] changed = [.. block];
-                    changed[i] ^= change;
-                    TryWalk(Seal(changed), seen);
-                }
-            },
-            iter: 60,
-            threads: 1);
+                byte[] changed = [.. block];
+                changed[i] ^= change;
+                TryWalk(Seal(changed), seen);
+            }
+        }
+
+        // One block in all ways, so that every check is reached in every run; then any.
+        for (int change = 1; change < 256; change++)
+        {
+            ChangeEach([("a", "b"), ("i", 1L), ("d", 1.5), ("t", true)], [new(5, "x", ("own", "y")), new(1, ""), new(9, "two\nlines")], (byte)change);
+        }
+
+        Gen.Select(Batches.Any, Gen.Byte[1, 255]).Sample((input, change) => ChangeEach(input.Shared, input.Events, change), iter: 60, threads: 1);
         AssertSeen(seen, "sound", "newer one", "do not add up", "point", "variable-length", "LF", "not cover", "unknown", "times");
     }
 
@@ -105,7 +110,7 @@ public sealed class HostileBlockTests
     {
         var seen = new ConcurrentDictionary<string, int>();
         Gen<byte> small = Gen.Frequency((6, Gen.Byte[0, 4]), (1, Gen.Byte[0x7E, 0x82]), (1, Gen.Const((byte)0xFF)));
-        Gen.Select(small.Array[0, 6], Gen.OneOf((byte)'\n', (byte)'\n', (byte)'a').Array[1, 6], small.Array[0, 8], Gen.UInt[0, 5], Gen.Byte[0, 3], Gen.Long[-1, 3]).Sample(
+        Gen.Select(Gen.Frequency((4, Gen.Const(Array.Empty<byte>())), (1, small.Array[1, 6])), Gen.Frequency((5, Gen.Const((byte)'\n')), (1, Gen.Const((byte)'a'))).Array[1, 5], small.Array[1, 6], Gen.UInt[0, 3], Gen.Byte[0, 3], Gen.Long[0, 2]).Sample(
             (headers, bodies, table, count, flags, spread) =>
             {
                 byte[] block = new byte[HeaderSize + headers.Length + bodies.Length + table.Length];
@@ -155,6 +160,34 @@ public sealed class HostileBlockTests
             {
                 Assert.Throws<InvalidDataException>(() => Batches.Open(Seal(block)));
             }
+        }
+    }
+
+    [Theory]
+    [InlineData(9, 30)] // earlier than any event
+    [InlineData(11, 30)]
+    [InlineData(10, 29)]
+    [InlineData(10, 31)] // later than any event
+    [InlineData(long.MinValue, 30)]
+    [InlineData(long.MaxValue, 30)]
+    [InlineData(10, long.MaxValue)]
+    public void Times_that_are_not_those_of_the_events_are_refused(long earliest, long latest)
+    {
+        byte[] block = Batches.Block([], new Event(20, "b"), new Event(10, "a"), new Event(30, "c"));
+        byte[] table = [.. block[^6..]];
+        Assert.Equal([1, 10, 1, 0, 1, 20], table);
+        BinaryPrimitives.WriteInt64LittleEndian(block.AsSpan(32), earliest);
+        BinaryPrimitives.WriteInt64LittleEndian(block.AsSpan(40), latest);
+        Assert.Throws<InvalidDataException>(() => Batches.Open(Seal(block)));
+
+        // The events stay where they were: only the header lies.
+        table[1] = (byte)(20 - earliest);
+        table[3] = (byte)(10 - earliest);
+        table[5] = (byte)(30 - earliest);
+        if (table.All(value => value < 0x80))
+        {
+            table.CopyTo(block, block.Length - 6);
+            Assert.Throws<InvalidDataException>(() => Batches.Open(Seal(block)));
         }
     }
 
