@@ -31,12 +31,12 @@ public sealed record AgentOptions : IValidatedOptions
 
         if (Data.Length == 0)
         {
-            yield return new OptionProblem("data", "must name a directory, such as /var/lib/tailrace.");
+            yield return new OptionProblem("data", "It must name a directory, such as /var/lib/tailrace.");
         }
 
         if (StopTimeout < ShortestStop || StopTimeout > LongestStop)
         {
-            yield return new OptionProblem("stop_timeout", "must be from 1s to 10m.");
+            yield return new OptionProblem("stop_timeout", "It must be from 1s to 10m.");
         }
     }
 }

@@ -17,12 +17,12 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
             return null;
         }
 
-        (ComponentReference? component, object?[] parts) = BindTyped(map, source.Position, label, [ComponentKind.Source], _ => [typeof(SourceSection)]);
+        (_, ComponentReference? component, object?[] parts) = BindTyped(map, source.Position, label, [ComponentKind.Source]);
         IReadOnlyList<ComponentReference?> interceptors = map.Find("interceptors")?.Value is ListNode list
             ? [.. list.Items.Select((item, index) => BindInner(item, item.Position, ComponentKind.Interceptor, $"{label}: interceptors[{index}]"))]
             : [];
         ComponentReference? selector = map.Find("selector") is { } entry ? BindInner(entry.Value, entry.Position, ComponentKind.Selector, $"{label}: selector") : null;
-        return component is not null && parts[0] is SourceSection section && !interceptors.Contains(null)
+        return component is not null && Part<SourceSection>(parts) is { } section && !interceptors.Contains(null)
             ? new SourceConfiguration(source.Name, component, section.Channels, [.. interceptors.OfType<ComponentReference>()], selector)
             : null;
     }
@@ -31,7 +31,7 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
     {
         string label = $"channel {channel.Name}";
         return MapOf(channel.Value, channel.Position, label) is { } map
-            && BindTyped(map, channel.Position, label, [ComponentKind.Channel], _ => [typeof(ChannelSection)]).Component is { } component
+            && BindTyped(map, channel.Position, label, [ComponentKind.Channel]).Component is { } component
             ? new ChannelConfiguration(channel.Name, component)
             : null;
     }
@@ -44,47 +44,42 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
             return null;
         }
 
-        (ComponentReference? component, object?[] parts) = BindTyped(map, sink.Position, label, [ComponentKind.Sink, ComponentKind.Store], SinkRecords);
-        bool isStore = component?.Registration.Kind == ComponentKind.Store;
-        MapEntry? format = map.Find("format");
-        ComponentReference? formatComponent = format is null && !isStore ? null
-            : BindInner(format?.Value ?? new ScalarNode(sink.Position, FormatSection.DefaultFormat, ScalarForm.Plain), format?.Position ?? sink.Position, ComponentKind.Format, $"{label}: format");
-        return component is not null && parts[0] is SinkSection section && !parts.Contains(null) && (formatComponent is not null || !isStore)
-            ? new SinkConfiguration(sink.Name, component, section.Channel, section.StartAt, isStore ? (StorageSinkOptions)parts[1]! : null, isStore ? formatComponent : null, map.ToCanonicalJson())
+        (ComponentKind? kind, ComponentReference? component, object?[] parts) = BindTyped(map, sink.Position, label, [ComponentKind.Sink, ComponentKind.Store]);
+        ComponentReference? format = kind == ComponentKind.Store ? BindFormat(map, sink.Position, label) : null;
+        return component is not null && !parts.Contains(null) && (format is not null || kind != ComponentKind.Store)
+            ? new SinkConfiguration(sink.Name, component, Part<SinkSection>(parts)!.Channel, Part<SinkSection>(parts)!.StartAt, Part<StorageSinkOptions>(parts), format, map.ToCanonicalJson())
             : null;
     }
 
-    /// <summary>The records that a sink's keys belong to before its type's own.</summary>
-    public static IReadOnlyList<Type> SinkRecords(ComponentKind? kind) =>
-        kind == ComponentKind.Store ? [typeof(SinkSection), typeof(StorageSinkOptions), typeof(FormatSection)] : [typeof(SinkSection)];
+    private ComponentReference? BindFormat(MapNode map, Position position, string label)
+    {
+        MapEntry format = map.Find("format") ?? new MapEntry("format", position, new ScalarNode(position, FormatSection.DefaultFormat, ScalarForm.Plain));
+        return BindInner(format.Value, format.Position, ComponentKind.Format, $"{label}: format");
+    }
+
+    private static T? Part<T>(object?[] parts)
+        where T : class => parts.OfType<T>().FirstOrDefault();
 
     private ComponentReference? BindInner(ConfigurationNode node, Position position, ComponentKind kind, string label)
     {
-        if (node is ScalarNode { Form: ScalarForm.Broken or ScalarForm.Null })
-        {
-            return null;
-        }
-
-        MapNode? map = node is ScalarNode ? new MapNode(node.Position, [new MapEntry(TypeKey, node.Position, node)]) : MapOf(node, position, label);
-        return map is null ? null : BindTyped(map, position, label, [kind], _ => [typeof(InnerSection)]).Component;
+        // What is neither a name nor a mapping is reported with the section it stands in.
+        MapNode? map = node is ScalarNode { Form: ScalarForm.Plain or ScalarForm.Quoted } ? new MapNode(node.Position, [new MapEntry(TypeKey, node.Position, node)]) : node as MapNode;
+        return map is null ? null : BindTyped(map, position, label, [kind]).Component;
     }
 
     /// <summary>Binds a mapping whose <c>type</c> says what else may stand in it.</summary>
-    private (ComponentReference? Component, object?[] Parts) BindTyped(
-        MapNode map, Position position, string label, ComponentKind[] kinds, Func<ComponentKind?, IReadOnlyList<Type>> common)
+    private (ComponentKind? Kind, ComponentReference? Component, object?[] Parts) BindTyped(MapNode map, Position position, string label, ComponentKind[] kinds)
     {
         ComponentRegistration? registration = FindType(map, position, label, kinds);
-        IReadOnlyList<Type> records = common(registration?.Kind);
+        IReadOnlyList<Type> records = Sections.RecordsOf(registration?.Kind ?? kinds[0]);
         if (registration is null)
         {
             // The type is reported; of the rest only the common keys can be checked.
-            _options.Bind(map, position, label, records, onlyKnown: false);
-            return (null, [.. records.Select(_ => (object?)null)]);
+            return (null, null, _options.Bind(map, position, label, records, onlyKnown: false));
         }
 
         object?[] bound = _options.Bind(map, position, label, [.. records, registration.OptionsType]);
-        object?[] parts = bound[..^1];
-        return (bound[^1] is { } options ? new ComponentReference(registration, options) : null, parts);
+        return (registration.Kind, bound[^1] is { } options ? new ComponentReference(registration, options) : null, bound[..^1]);
     }
 
     private ComponentRegistration? FindType(MapNode map, Position position, string label, ComponentKind[] kinds)
@@ -92,9 +87,14 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
         string[] types = [.. catalog.All.Where(known => kinds.Contains(known.Kind)).Select(known => known.Type)];
         if (map.Find(TypeKey) is not { } entry)
         {
+            if (!map.IsWhole)
+            {
+                return null;
+            }
+
             MapEntry mistyped = map.Entries.FirstOrDefault(candidate => Suggestion.Nearest(candidate.Key, [TypeKey]) is not null);
             errors.Add(mistyped.Key is null ? position : mistyped.Position, mistyped.Key is null
-                ? $"{label}: key 'type' is missing.{Suggestion.For("", types, "Types")}"
+                ? $"{label}: key 'type' is missing.{errors.Suggest("", types, "Types")}"
                 : $"{label}: unknown key {ErrorList.Quote(mistyped.Key)}. Did you mean 'type'?");
             return null;
         }
@@ -113,7 +113,7 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
         string[] others = [.. catalog.All.Where(known => known.Type == type.Text).Select(known => Word(known.Kind)).Distinct()];
         errors.Add(type.Position, $"{label}: there is no {what} type {ErrorList.Quote(type.Text)}." + (others.Length > 0
             ? $" There is a {string.Join(" and a ", others)} of that type."
-            : Suggestion.For(type.Text, types, "Types")));
+            : errors.Suggest(type.Text, types, "Types")));
         return null;
     }
 

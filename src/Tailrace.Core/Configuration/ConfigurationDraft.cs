@@ -14,6 +14,7 @@ internal sealed class ConfigurationDraft(ErrorList errors)
     private static readonly string[] Sections = [AgentKey, SourcesKey, ChannelsKey, SinksKey];
 
     private readonly List<MapEntry> _agent = [];
+    private readonly Dictionary<(string Section, string Name), Position> _defined = [];
 
     /// <summary>The agent section, merged.</summary>
     public MapNode Agent => new(AgentPosition, _agent);
@@ -33,10 +34,13 @@ internal sealed class ConfigurationDraft(ErrorList errors)
     /// <summary>True if there is a section of sink groups, whose sinks have no channel of their own.</summary>
     public bool HasSinkGroups { get; private set; }
 
+    /// <summary>True for a sink that a group takes the channel for.</summary>
+    public bool IsGrouped(NamedNode sink) => HasSinkGroups && sink.Value is MapNode map && map.Find("channel") is null;
+
     /// <summary>Takes in a file; null: one that could not be read.</summary>
     public void Add(MapNode? root)
     {
-        IsWhole &= root is not null;
+        IsWhole &= root is { IsWhole: true };
         foreach (MapEntry section in root?.Entries ?? [])
         {
             switch (section.Key)
@@ -58,7 +62,7 @@ internal sealed class ConfigurationDraft(ErrorList errors)
                     HasSinkGroups = true;
                     break;
                 default:
-                    errors.Add(section.Position, $"unknown section {ErrorList.Quote(section.Key)}.{Suggestion.For(section.Key, Sections, "Sections")}");
+                    errors.Add(section.Position, $"unknown section {ErrorList.Quote(section.Key)}.{errors.Suggest(section.Key, Sections, "Sections")}");
                     IsWhole = false;
                     break;
             }
@@ -73,17 +77,9 @@ internal sealed class ConfigurationDraft(ErrorList errors)
         }
 
         AgentPosition = _agent.Count == 0 ? section.Position : AgentPosition;
-        foreach (MapEntry entry in map.Entries)
+        foreach (MapEntry entry in map.Entries.Where(entry => IsFirst(AgentKey, entry, $"agent: {ErrorList.Quote(entry.Key)}")))
         {
-            MapEntry other = _agent.Find(known => known.Key == entry.Key);
-            if (other.Key is null)
-            {
-                _agent.Add(entry);
-            }
-            else
-            {
-                errors.Add(entry.Position, $"agent: {ErrorList.Quote(entry.Key)} is defined already at {errors.Describe(other.Position)}.");
-            }
+            _agent.Add(entry);
         }
     }
 
@@ -94,16 +90,8 @@ internal sealed class ConfigurationDraft(ErrorList errors)
             return;
         }
 
-        foreach (MapEntry entry in map.Entries)
+        foreach (MapEntry entry in map.Entries.Where(entry => IsFirst(section.Key, entry, $"{what} {ErrorList.Quote(entry.Key)}")))
         {
-            NamedNode other = components.Find(known => known.Name == entry.Key);
-            if (other.Name is not null)
-            {
-                errors.Add(entry.Position, $"{what} {ErrorList.Quote(entry.Key)} is defined already at {errors.Describe(other.Position)}.");
-                IsWhole = false;
-                continue;
-            }
-
             if (!ComponentName.IsValid(entry.Key))
             {
                 errors.Add(entry.Position, $"{ErrorList.Quote(entry.Key)} cannot be the name of a {what}. {ComponentName.Rule}");
@@ -113,10 +101,23 @@ internal sealed class ConfigurationDraft(ErrorList errors)
         }
     }
 
+    private bool IsFirst(string section, MapEntry entry, string label)
+    {
+        if (_defined.TryAdd((section, entry.Key), entry.Position))
+        {
+            return true;
+        }
+
+        errors.Add(entry.Position, $"{label} is defined already at {errors.Describe(_defined[(section, entry.Key)])}.");
+        IsWhole = false;
+        return false;
+    }
+
     private MapNode? MapOf(MapEntry section, string content)
     {
-        if (section.Value is MapNode { Entries.Count: > 0 } map)
+        if (section.Value is MapNode map && (map.Entries.Count > 0 || !map.IsWhole))
         {
+            IsWhole &= map.IsWhole;
             return map;
         }
 

@@ -37,7 +37,7 @@ public sealed class ConfigurationLoader(ComponentCatalog catalog, Func<string, s
         var agent = new OptionsBinder(errors).Bind(draft.Agent, draft.AgentPosition, "agent", [typeof(AgentOptions)])[0] as AgentOptions;
         SourceConfiguration?[] sources = [.. draft.Sources.Select(binder.BindSource)];
         ChannelConfiguration?[] channels = [.. draft.Channels.Select(binder.BindChannel)];
-        SinkConfiguration?[] sinks = [.. draft.Sinks.Select(binder.BindSink)];
+        SinkConfiguration?[] sinks = [.. draft.Sinks.Where(sink => !draft.IsGrouped(sink)).Select(binder.BindSink)];
         new Wiring(draft, errors).Check();
         return errors.Count == 0
             ? (new AgentConfiguration(agent!, sources!, channels!, sinks!), [])

@@ -84,12 +84,15 @@ internal sealed class ListNode(Position position, IReadOnlyList<ConfigurationNod
 internal readonly record struct MapEntry(string Key, Position Position, ConfigurationNode Value);
 
 /// <summary>A mapping; no key stands in it twice.</summary>
-internal sealed class MapNode(Position position, IReadOnlyList<MapEntry> entries)
+internal sealed class MapNode(Position position, IReadOnlyList<MapEntry> entries, bool isWhole = true)
     : ConfigurationNode(position, 1 + entries.Sum(entry => entry.Value.Size), 1 + entries.Select(entry => entry.Value.Height).DefaultIfEmpty().Max())
 {
     private readonly Dictionary<string, MapEntry> _byKey = entries.ToDictionary(entry => entry.Key, StringComparer.Ordinal);
 
     public IReadOnlyList<MapEntry> Entries { get; } = entries;
+
+    /// <summary>False if something that stands in it was left out because of an error: then nothing can be said of what is missing.</summary>
+    public bool IsWhole { get; } = isWhole;
 
     public MapEntry? Find(string key) => _byKey.TryGetValue(key, out MapEntry entry) ? entry : null;
 

@@ -28,34 +28,54 @@ internal static class OptionTypes
     public static IReadOnlyList<string> Words(Type type) =>
         [.. Enum.GetValuesAsUnderlyingType(type).Cast<object>().Select(value => JsonSerializer.SerializeToNode(Enum.ToObject(type, value), type, Json)!.GetValue<string>())];
 
-    /// <summary>What a value of a type is called, with its article, and an example of one.</summary>
-    public static (string Name, string? Example) Describe(Type type)
+    /// <summary>What a value of a type is called, for lists of options.</summary>
+    public static string Noun(Type type)
     {
         type = Unwrap(type);
         return type switch
         {
-            _ when type == typeof(string) => ("text", null),
-            _ when type == typeof(bool) => ("true or false", null),
-            _ when type == typeof(TimeSpan) => ("a duration with its unit (ms, s, m, h, d)", "10s"),
-            _ when type == typeof(ByteSize) => ("a size with its unit (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)", "64MiB"),
-            _ when type == typeof(SubscriberStart) => ("beginning, end or a time with its offset", "2026-11-22T10:00:00Z"),
-            _ when IsInteger(type) => ("a whole number", "100"),
-            _ when IsFraction(type) => ("a number", "0.5"),
-            _ when type.IsEnum => ($"one of {string.Join(", ", Words(type))}", null),
-            _ => Json.GetTypeInfo(type).Kind switch
+            _ when type == typeof(string) => "text",
+            _ when type == typeof(bool) => "true or false",
+            _ when type == typeof(TimeSpan) => "duration",
+            _ when type == typeof(ByteSize) => "size",
+            _ when type == typeof(SubscriberStart) => "beginning, end or a time",
+            _ when type == typeof(Uri) => "URI",
+            _ when IsInteger(type) => "whole number",
+            _ when IsFraction(type) => "number",
+            _ when type.IsEnum => string.Join(", ", Words(type)),
+            _ when Json.GetTypeInfo(type) is var info => info.Kind switch
             {
-                JsonTypeInfoKind.Enumerable => ("a list", "[a, b]"),
-                JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => ("a mapping", null),
-                _ => ("a value", null),
+                JsonTypeInfoKind.Enumerable => $"list of {Noun(info.ElementType!)}",
+                JsonTypeInfoKind.Dictionary => $"mapping to {Noun(info.ElementType!)}",
+                JsonTypeInfoKind.Object => "mapping",
+                _ => "value",
             },
+            _ => "value",
         };
     }
 
-    /// <summary>The same with its example, for messages.</summary>
+    /// <summary>What would be right, with an example, for messages.</summary>
     public static string Wanted(Type type)
     {
-        (string name, string? example) = Describe(type);
-        return example is null ? name : $"{name}, such as {example}";
+        type = Unwrap(type);
+        return type switch
+        {
+            _ when type == typeof(string) => "text",
+            _ when type == typeof(bool) => "true or false",
+            _ when type == typeof(TimeSpan) => "a duration with its unit, such as 500ms, 10s, 5m, 1h or 7d",
+            _ when type == typeof(ByteSize) => "a size with its unit, such as 64KiB, 10MiB or 1.5GiB",
+            _ when type == typeof(SubscriberStart) => "beginning, end or a time with its offset from UTC, such as 2026-11-22T10:00:00Z",
+            _ when type == typeof(Uri) => "a URI, such as tcp://127.0.0.1:514",
+            _ when IsInteger(type) => "a whole number, such as 100",
+            _ when IsFraction(type) => "a number, such as 0.5",
+            _ when type.IsEnum => $"one of {string.Join(", ", Words(type))}",
+            _ => Json.GetTypeInfo(type).Kind switch
+            {
+                JsonTypeInfoKind.Enumerable => "a list, such as [a, b]",
+                JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary when !IsAny(type) => "a mapping, such as { key: value }",
+                _ => "a value",
+            },
+        };
     }
 
     public static string? DescriptionOf(JsonPropertyInfo property) => Attribute<DescriptionAttribute>(property)?.Description;

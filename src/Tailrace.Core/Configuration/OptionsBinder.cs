@@ -18,30 +18,30 @@ internal sealed class OptionsBinder(ErrorList errors)
     /// <param name="onlyKnown">False to let keys pass that no record knows: the rest of them could not be told.</param>
     public object?[] Bind(MapNode map, Position place, string label, IReadOnlyList<Type> types, bool onlyKnown = true)
     {
-        JsonObject?[] parts = ConvertMap(map, place, label, "", types, onlyKnown);
-        return [.. types.Zip(parts, (type, part) => part is null ? null : Make(part, type, map, place, label))];
-    }
-
-    private object? Make(JsonObject part, Type type, MapNode map, Position place, string label)
-    {
         try
         {
-            object options = part.Deserialize(type, OptionTypes.Json) ?? throw new JsonException("The options are null.");
-            int before = errors.Count;
-            foreach (OptionProblem problem in (options as IValidatedOptions)?.Validate() ?? [])
-            {
-                errors.Add(Locate(map, place, problem.Key), $"{label}: {ErrorList.Quote(problem.Key)}: {problem.Message}");
-            }
-
-            return errors.Count == before ? options : null;
+            JsonObject?[] parts = ConvertMap(map, place, label, "", types, onlyKnown);
+            return [.. types.Zip(parts, (type, part) => part is null ? null : Make(part, type, map, place, label))];
         }
 #pragma warning disable CA1031 // options records are plugin code: whatever they throw is an error of their component's configuration
         catch (Exception exception)
 #pragma warning restore CA1031
         {
             errors.Add(place, $"{label}: its options cannot be used: {exception.Message}");
-            return null;
+            return new object?[types.Count];
         }
+    }
+
+    private object? Make(JsonObject part, Type type, MapNode map, Position place, string label)
+    {
+        object? options = part.Deserialize(type, OptionTypes.Json);
+        int before = errors.Count;
+        foreach (OptionProblem problem in (options as IValidatedOptions)?.Validate() ?? [])
+        {
+            errors.Add(Locate(map, place, problem.Key), $"{label}: {ErrorList.Quote(problem.Key)}: {problem.Message}");
+        }
+
+        return errors.Count == before ? options : null;
     }
 
     /// <summary>The place of the key a problem names, or of the innermost one around it that is written.</summary>
@@ -81,13 +81,15 @@ internal sealed class OptionsBinder(ErrorList errors)
                 {
                     string[] known = [.. infos.SelectMany(info => info.Properties).Select(property => property.Name).Distinct()];
                     mistyped.AddRange(Suggestion.Nearest(entry.Key, known) is { } nearest ? [nearest] : []);
-                    errors.Add(entry.Position, $"{label}: unknown key {ErrorList.Quote(prefix + entry.Key)}.{Suggestion.For(entry.Key, known, "Known keys")}");
+                    errors.Add(entry.Position, $"{label}: unknown key {ErrorList.Quote(prefix + entry.Key)}.{errors.Suggest(entry.Key, known, "Known keys")}");
                 }
 
                 continue;
             }
 
-            JsonNode? value = Convert(entry.Value, Property(infos[owner], entry.Key)!.PropertyType, label, prefix + entry.Key, entry.Position);
+            JsonPropertyInfo property = Property(infos[owner], entry.Key)!;
+            bool isComponent = OptionTypes.Attribute<ComponentAttribute>(property) is not null;
+            JsonNode? value = Convert(entry.Value, property.PropertyType, label, prefix + entry.Key, entry.Position, isComponent);
             if (value is null)
             {
                 parts[owner] = null;
@@ -101,7 +103,7 @@ internal sealed class OptionsBinder(ErrorList errors)
             foreach (JsonPropertyInfo property in infos[i].Properties.Where(property => property.IsRequired && map.Find(property.Name) is null))
             {
                 parts[i] = null;
-                if (!mistyped.Contains(property.Name))
+                if (map.IsWhole && !mistyped.Contains(property.Name))
                 {
                     errors.Add(place, $"{label}: key {ErrorList.Quote(prefix + property.Name)} is missing ({OptionTypes.Wanted(property.PropertyType)}).");
                 }
@@ -113,8 +115,8 @@ internal sealed class OptionsBinder(ErrorList errors)
 
     private static JsonPropertyInfo? Property(JsonTypeInfo info, string key) => info.Properties.FirstOrDefault(property => property.Name == key);
 
-    /// <summary>The JSON a type binds from; null if what is written does not fit, which is then reported.</summary>
-    private JsonNode? Convert(ConfigurationNode node, Type type, string label, string path, Position keyPosition)
+    /// <summary>The JSON a type binds from; null if what is written does not fit, which is then reported. Components are bound apart, to their own types: of them only the outline is looked at.</summary>
+    private JsonNode? Convert(ConfigurationNode node, Type type, string label, string path, Position keyPosition, bool isComponent)
     {
         type = OptionTypes.Unwrap(type);
         if (node is ScalarNode { Form: ScalarForm.Broken })
@@ -124,17 +126,18 @@ internal sealed class OptionsBinder(ErrorList errors)
 
         if (node is ScalarNode { Form: ScalarForm.Null })
         {
-            errors.Add(keyPosition, $"{label}: {ErrorList.Quote(path)} has no value. Give it one ({OptionTypes.Wanted(type)}) or remove it.");
+            errors.Add(keyPosition, $"{label}: {ErrorList.Quote(path)} has no value. Give it one ({Wanted(type, isComponent)}) or remove it.");
             return null;
         }
 
         JsonTypeInfo info = OptionTypes.Json.GetTypeInfo(type);
         return info.Kind switch
         {
+            JsonTypeInfoKind.Enumerable when node is ListNode list => ConvertList(list, info.ElementType!, label, path, isComponent),
+            _ when isComponent => node is ListNode || info.Kind == JsonTypeInfoKind.Enumerable ? Wrong(node, type, label, path, reason: null, isComponent) : node.ToJson(),
             _ when OptionTypes.IsAny(type) => ConvertAny(node, label, path),
             JsonTypeInfoKind.Object when node is MapNode map => ConvertMap(map, keyPosition, label, path + ".", [type], onlyKnown: true)[0],
             JsonTypeInfoKind.Dictionary when node is MapNode map => ConvertDictionary(map, info.ElementType!, label, path),
-            JsonTypeInfoKind.Enumerable when node is ListNode list => ConvertList(list, info.ElementType!, label, path),
             JsonTypeInfoKind.None when node is ScalarNode scalar => ConvertScalar(scalar, type, label, path),
             JsonTypeInfoKind.None when !IsBuiltIn(type) => ConvertWhole(node, type, label, path),
             _ => Wrong(node, type, label, path, reason: null),
@@ -143,7 +146,7 @@ internal sealed class OptionsBinder(ErrorList errors)
 
     private JsonNode? ConvertAny(ConfigurationNode node, string label, string path) => node switch
     {
-        ListNode list => ConvertList(list, typeof(JsonNode), label, path),
+        ListNode list => ConvertList(list, typeof(JsonNode), label, path, isComponent: false),
         MapNode map => ConvertDictionary(map, typeof(JsonNode), label, path),
         _ => node.ToJson(),
     };
@@ -154,7 +157,7 @@ internal sealed class OptionsBinder(ErrorList errors)
         bool whole = true;
         foreach (MapEntry entry in map.Entries)
         {
-            JsonNode? value = Convert(entry.Value, elementType, label, $"{path}.{entry.Key}", entry.Position);
+            JsonNode? value = Convert(entry.Value, elementType, label, $"{path}.{entry.Key}", entry.Position, isComponent: false);
             whole &= value is not null;
             result.Add(entry.Key, value);
         }
@@ -162,9 +165,9 @@ internal sealed class OptionsBinder(ErrorList errors)
         return whole ? result : null;
     }
 
-    private JsonArray? ConvertList(ListNode list, Type elementType, string label, string path)
+    private JsonArray? ConvertList(ListNode list, Type elementType, string label, string path, bool isComponent)
     {
-        JsonNode?[] items = [.. list.Items.Select((item, index) => Convert(item, elementType, label, $"{path}[{index}]", item.Position))];
+        JsonNode?[] items = [.. list.Items.Select((item, index) => Convert(item, elementType, label, $"{path}[{index}]", item.Position, isComponent))];
         return items.Contains(null) ? null : new JsonArray(items);
     }
 
@@ -206,7 +209,10 @@ internal sealed class OptionsBinder(ErrorList errors)
         }
     }
 
-    private JsonNode? Wrong(ConfigurationNode node, Type type, string label, string path, string? reason)
+    private static string Wanted(Type type, bool isComponent) =>
+        isComponent && OptionTypes.IsAny(type) ? "the name of a type, or a mapping with a type and its options" : OptionTypes.Wanted(type);
+
+    private JsonNode? Wrong(ConfigurationNode node, Type type, string label, string path, string? reason, bool isComponent = false)
     {
         if (reason is not null)
         {
@@ -227,12 +233,12 @@ internal sealed class OptionsBinder(ErrorList errors)
         {
             more = Suggestion.Nearest(word.Text, OptionTypes.Words(type)) is { } nearest ? $" Did you mean '{nearest}'?" : "";
         }
-        else if (node is ScalarNode number && OptionTypes.IsInteger(type) && ConfigurationNode.IsLiteral(number.Text))
+        else if (node is ScalarNode { Form: ScalarForm.Plain } number && OptionTypes.IsInteger(type) && ConfigurationNode.IsLiteral(number.Text) && !number.Text.AsSpan().ContainsAny('.', 'e', 'E'))
         {
             more = $" It lies between {type.GetField("MinValue")!.GetValue(null)} and {type.GetField("MaxValue")!.GetValue(null)}.";
         }
 
-        errors.Add(node.Position, $"{label}: {ErrorList.Quote(path)} must be {OptionTypes.Wanted(type)}, not {found}.{more}");
+        errors.Add(node.Position, $"{label}: {ErrorList.Quote(path)} must be {Wanted(type, isComponent)}, not {found}.{more}");
         return null;
     }
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text.Json.Nodes;
 using Tailrace.Core.Plugins;
+using Tailrace.Core.Storage;
 
 namespace Tailrace.Core.Configuration;
 
@@ -11,10 +12,23 @@ internal sealed class ComponentAttribute(ComponentKind kind) : Attribute
     public ComponentKind Kind { get; } = kind;
 }
 
+/// <summary>Which records share the keys of a section.</summary>
+internal static class Sections
+{
+    /// <summary>The records that come before the options of a component's own type.</summary>
+    public static IReadOnlyList<Type> RecordsOf(ComponentKind kind) => kind switch
+    {
+        ComponentKind.Source => [typeof(SourceSection)],
+        ComponentKind.Sink => [typeof(SinkSection)],
+        ComponentKind.Store => [typeof(SinkSection), typeof(StorageSinkOptions), typeof(FormatSection)],
+        _ => [typeof(TypeSection)],
+    };
+}
+
 /// <summary>What every source has beside its type's own options.</summary>
 internal sealed record SourceSection
 {
-    [Description("What kind of source it is.")]
+    [Description("What kind of component it is.")]
     public string Type { get; init; } = "";
 
     [Description("The channels it feeds. With more than one, each gets all events, or those the selector gives it.")]
@@ -29,17 +43,10 @@ internal sealed record SourceSection
     public JsonNode? Selector { get; init; }
 }
 
-/// <summary>What every channel has beside its type's own options.</summary>
-internal sealed record ChannelSection
-{
-    [Description("What kind of channel it is.")]
-    public string Type { get; init; } = "";
-}
-
 /// <summary>What every sink has beside its type's own options.</summary>
 internal sealed record SinkSection
 {
-    [Description("What kind of sink it is.")]
+    [Description("What kind of component it is.")]
     public string Type { get; init; } = "";
 
     [Description("The channel it reads.")]
@@ -49,7 +56,7 @@ internal sealed record SinkSection
     public SubscriberStart StartAt { get; init; } = SubscriberStart.Beginning;
 }
 
-/// <summary>What every storage sink has beside <see cref="Storage.StorageSinkOptions"/> and its store's own options.</summary>
+/// <summary>What every storage sink has beside <see cref="StorageSinkOptions"/> and its store's own options.</summary>
 internal sealed record FormatSection
 {
     public const string DefaultFormat = "text";
@@ -59,9 +66,9 @@ internal sealed record FormatSection
     public JsonNode Format { get; init; } = DefaultFormat;
 }
 
-/// <summary>What a component inside another one has beside its type's own options.</summary>
-internal sealed record InnerSection
+/// <summary>What every other component has beside its type's own options.</summary>
+internal sealed record TypeSection
 {
-    [Description("What kind it is.")]
+    [Description("What kind of component it is.")]
     public string Type { get; init; } = "";
 }

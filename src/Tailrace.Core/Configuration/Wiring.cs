@@ -3,7 +3,7 @@ namespace Tailrace.Core.Configuration;
 /// <summary>Checks what sources, channels and sinks say of each other, on what is written, so that a mistake elsewhere does not hide one here.</summary>
 internal sealed class Wiring(ConfigurationDraft draft, ErrorList errors)
 {
-    private readonly string[] _channels = [.. draft.Channels.Select(channel => channel.Name)];
+    private readonly HashSet<string> _channels = [.. draft.Channels.Select(channel => channel.Name)];
     private readonly HashSet<string> _written = new(StringComparer.Ordinal);
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
 
@@ -65,11 +65,13 @@ internal sealed class Wiring(ConfigurationDraft draft, ErrorList errors)
         HashSet<string> listed = new(StringComparer.Ordinal);
         foreach (ConfigurationNode item in list.Items)
         {
-            _sourcesAreClear &= item is ScalarNode channel && CheckReference(channel, $"source {source.Name}", _written);
             if (item is ScalarNode { Form: ScalarForm.Plain or ScalarForm.Quoted } name && !listed.Add(name.Text))
             {
                 errors.Add(item.Position, $"source {source.Name}: channel {ErrorList.Quote(name.Text)} is listed twice.");
+                continue;
             }
+
+            _sourcesAreClear &= item is ScalarNode channel && CheckReference(channel, $"source {source.Name}", _written);
         }
     }
 
@@ -86,9 +88,9 @@ internal sealed class Wiring(ConfigurationDraft draft, ErrorList errors)
             return true;
         }
 
-        if (draft.IsWhole && _channels.Length > 0)
+        if (draft.IsWhole && _channels.Count > 0)
         {
-            errors.Add(channel.Position, $"{label}: there is no channel {ErrorList.Quote(channel.Text)}.{Suggestion.For(channel.Text, _channels, "Channels")}");
+            errors.Add(channel.Position, $"{label}: there is no channel {ErrorList.Quote(channel.Text)}.{errors.Suggest(channel.Text, _channels, "Channels")}");
         }
 
         return false;

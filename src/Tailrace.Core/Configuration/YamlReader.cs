@@ -9,7 +9,7 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
 {
     private const int MaxBytes = 1 << 20;
     private const int MaxDepth = 32;
-    private const int MaxNodes = 100_000;
+    private const int MaxNodes = 50_000;
     private const string StringTag = "tag:yaml.org,2002:str";
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -31,15 +31,19 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
         try
         {
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            byte[] buffer = new byte[MaxBytes + 1];
-            int length = stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
-            if (length > MaxBytes)
+            using var content = new MemoryStream();
+            byte[] buffer = new byte[1 << 14];
+            for (int read = stream.Read(buffer); read > 0; read = stream.Read(buffer))
             {
-                errors.Add(Start, "the file is larger than 1 MiB, which is the most a configuration may have.");
-                return null;
+                content.Write(buffer, 0, read);
+                if (content.Length > MaxBytes)
+                {
+                    errors.Add(Start, "the file is larger than 1 MiB, which is the most a configuration may have.");
+                    return null;
+                }
             }
 
-            return buffer[..length];
+            return content.ToArray();
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -227,6 +231,7 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
     {
         Dictionary<string, MapEntry> entries = new(StringComparer.Ordinal);
         List<MapEntry> ordered = [];
+        bool isWhole = true;
         while (Next() is { } next and not MappingEnd)
         {
             Position keyPosition = PositionOf(next.Start);
@@ -244,11 +249,12 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
                 Scalar scalar when entries.TryGetValue(scalar.Value, out MapEntry other) => $"{ErrorList.Quote(scalar.Value)} is defined twice; the first is at {errors.Describe(other.Position)}.",
                 _ => null,
             };
-            if (problem is not null)
+            if (problem is not null || _stopped)
             {
+                isWhole = false;
                 if (!_stopped)
                 {
-                    errors.Add(keyPosition, problem);
+                    errors.Add(keyPosition, problem!);
                 }
 
                 continue;
@@ -259,7 +265,7 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
             ordered.Add(entry);
         }
 
-        return new MapNode(position, ordered);
+        return new MapNode(position, ordered, isWhole);
     }
 
     private ConfigurationNode Resolve(AnchorAlias alias, Position position, int depth)
@@ -299,17 +305,17 @@ internal sealed class YamlReader(ErrorList errors, VariableExpander variables, i
 
     private static string Reword(string message)
     {
-        int comma = message.IndexOf(", ", StringComparison.Ordinal);
-        string what = comma < 0 ? message : message[(comma + 2)..];
-        string hint = message switch
-        {
-            _ when message.Contains("tab", StringComparison.Ordinal) => " Indent with spaces.",
-            _ when message.Contains("invalid mapping", StringComparison.Ordinal) => " Text that holds ': ' must be quoted, and the keys of one mapping must start in one column.",
-            _ when message.Contains("expected key", StringComparison.Ordinal) => " The keys of one mapping must start in one column.",
-            _ when message.Contains("expected ','", StringComparison.Ordinal) => " Inside [ ] and { }, text that holds any of , [ ] { } (and so ${VARIABLE}) must be quoted.",
-            _ when message.Contains("cannot start any token", StringComparison.Ordinal) => " Quote the text.",
-            _ => "",
-        };
-        return $"not valid YAML: {what.TrimEnd('.')}.{hint}";
+        (string Sign, string Wording)[] known =
+        [
+            ("tab", "a tab stands where spaces must. Indent with spaces."),
+            ("invalid mapping", "a mapping cannot start here. Quote text that holds ': ', and start the keys of one mapping in one column."),
+            ("expected key", "this is no key of the mapping around it. Start the keys of one mapping in one column."),
+            ("expected ','", "a comma or the closing bracket is missing. Inside [ ] and { }, quote text that holds any of , [ ] { }, and so ${VARIABLE}."),
+            ("wrong indentation", "this is indented wrongly, or a quote is not closed."),
+            ("unexpected end of stream", "what starts here is not closed."),
+            ("cannot start any token", "text cannot start with this character. Quote the text."),
+        ];
+        string? wording = known.FirstOrDefault(entry => message.Contains(entry.Sign, StringComparison.Ordinal)).Wording;
+        return $"not valid YAML: {wording ?? message[(message.IndexOf(", ", StringComparison.Ordinal) + 1)..].Trim()}";
     }
 }

@@ -47,37 +47,37 @@ public sealed record StorageSinkOptions : IValidatedOptions
     {
         if (Path.Length == 0)
         {
-            yield return new OptionProblem("path", "must not be empty.");
+            yield return new OptionProblem("path", "It must not be empty.");
         }
 
         if (!TimeZoneInfo.TryFindSystemTimeZoneById(TimeZone, out _))
         {
-            yield return new OptionProblem("time_zone", $"there is no time zone '{TimeZone}'; write an IANA name such as Europe/Berlin.");
+            yield return new OptionProblem("time_zone", $"There is no time zone '{TimeZone}' on this machine. Write an IANA name such as Europe/Berlin.");
         }
 
         if (MaxOpenFiles is < 1 or > MostOpenFiles)
         {
-            yield return new OptionProblem("max_open_files", "must be from 1 to 100000.");
+            yield return new OptionProblem("max_open_files", "It must be from 1 to 100000.");
         }
 
         if (Roll.Size.Bytes < SmallestRoll)
         {
-            yield return new OptionProblem("roll.size", "must be at least 1KiB.");
+            yield return new OptionProblem("roll.size", "It must be at least 1KiB.");
         }
 
         if (Roll.Age < ShortestRoll)
         {
-            yield return new OptionProblem("roll.age", "must be at least 100ms.");
+            yield return new OptionProblem("roll.age", "It must be at least 100ms.");
         }
 
         if (Roll.Idle < ShortestRoll)
         {
-            yield return new OptionProblem("roll.idle", "must be at least 100ms.");
+            yield return new OptionProblem("roll.idle", "It must be at least 100ms.");
         }
 
         if (Roll.Count < 0)
         {
-            yield return new OptionProblem("roll.count", "must not be negative; 0 means no limit.");
+            yield return new OptionProblem("roll.count", "It must not be negative; 0 means no limit.");
         }
     }
 }

@@ -51,13 +51,13 @@ internal sealed record FakeTailOptions : IValidatedOptions
         {
             if (Paths[i].Length == 0)
             {
-                yield return new OptionProblem($"paths[{i}]", "must not be empty.");
+                yield return new OptionProblem($"paths[{i}]", "It must not be empty.");
             }
         }
 
         if (MaxLine.Bytes < 1024)
         {
-            yield return new OptionProblem("max_line", "must be at least 1KiB.");
+            yield return new OptionProblem("max_line", "It must be at least 1KiB.");
         }
     }
 }
@@ -92,7 +92,7 @@ internal readonly record struct FakeSync(string Mode);
 internal sealed class FakeSyncConverter : JsonConverter<FakeSync>
 {
     public override FakeSync Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && reader.GetString() is "batch" or "os" or "1s" ? new FakeSync(reader.GetString()!) : throw new JsonException("must be batch, os or an interval such as 1s.");
+        reader.TokenType == JsonTokenType.String && reader.GetString() is "batch" or "os" or "1s" ? new FakeSync(reader.GetString()!) : throw new JsonException("It must be batch, os or an interval such as 1s.");
 
     public override void Write(Utf8JsonWriter writer, FakeSync value, JsonSerializerOptions options) => writer.WriteStringValue(value.Mode);
 }
