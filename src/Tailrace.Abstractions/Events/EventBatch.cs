@@ -44,7 +44,7 @@ public sealed class EventBatch : IDisposable
     }
 
     /// <summary>The pool that buffers of batches come from and go back to.</summary>
-    public static ArrayPool<byte> Pool { get; } = ArrayPool<byte>.Create(maxArrayLength: 16 << 20, maxArraysPerBucket: 16);
+    public static ArrayPool<byte> Pool { get; } = ArrayPool<byte>.Create(maxArrayLength: 16 << 20, maxArraysPerBucket: 256);
 
     /// <summary>How many events the batch holds; 0 for one that only advances positions.</summary>
     public int Count { get; }

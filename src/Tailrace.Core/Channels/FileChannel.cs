@@ -49,6 +49,8 @@ internal sealed partial class FileChannel : IChannel
 
     public string Name => _context.Name;
 
+    public bool Durable => true;
+
     public long End => Volatile.Read(ref _end);
 
     public ulong Run => _runs[^1].Id;

@@ -49,6 +49,8 @@ internal sealed partial class MemoryChannel : IChannel
 
     public string Name => _context.Name;
 
+    public bool Durable => false;
+
     public long End => Volatile.Read(ref _end);
 
     public ulong Run => _run.Id;

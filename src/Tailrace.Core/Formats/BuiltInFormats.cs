@@ -1,7 +1,7 @@
 namespace Tailrace.Core.Formats;
 
 /// <summary>The formats that come with the engine.</summary>
-internal static class BuiltInFormats
+public static class BuiltInFormats
 {
     public static void Register(IPluginRegistry registry)
     {

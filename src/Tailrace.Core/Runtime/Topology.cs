@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Tailrace.Core.Configuration;
+using Tailrace.Core.Storage;
 
 namespace Tailrace.Core.Runtime;
 
@@ -37,7 +38,7 @@ public sealed partial class Topology : IAsyncDisposable
     private readonly List<ComponentState> _components = [];
     private readonly Dictionary<string, IChannel> _channels = [];
     private readonly List<SourceRunner> _sources = [];
-    private readonly List<(SinkConfiguration Configuration, ComponentContext Context, ISubscriber Subscriber)> _sinks = [];
+    private readonly List<RunningSink> _sinks = [];
     private IDisposable? _lock;
 
     private Topology(AgentConfiguration configuration, ConfigurationLoader loader, ILoggerFactory loggers, TimeProvider time, bool once)
@@ -52,6 +53,9 @@ public sealed partial class Topology : IAsyncDisposable
 
     /// <summary>Every component and how it is doing.</summary>
     public IReadOnlyList<ComponentState> Components => _components;
+
+    /// <summary>The channels by name.</summary>
+    public IReadOnlyDictionary<string, IChannel> Channels => _channels;
 
     /// <summary>Bytes taken in of those known, over all sources that report them.</summary>
     public (long Done, long Known) Progress => (_sources.Sum(source => source.Progress.Done), _sources.Sum(source => source.Progress.Known));
@@ -88,8 +92,7 @@ public sealed partial class Topology : IAsyncDisposable
         using var stopSinks = new CancellationTokenSource();
         using var abort = new CancellationTokenSource();
         using var ended = new CancellationTokenSource();
-        // What a channel holds that does not survive the process is delivered before the end: its sinks stop when it is drained.
-        Task sinks = Task.WhenAll(_sinks.Select(sink => RunSinkAsync(sink, _channels[sink.Configuration.Channel].Durable ? stopSinks.Token : CancellationToken.None, abort.Token)));
+        Task sinks = Task.WhenAll(_sinks.Select(sink => RunSinkAsync(sink, stopSinks.Token, abort.Token)));
         Task sources = Task.WhenAll(_sources.Select(source => Task.Run(() => source.RunAsync(stopSources.Token), CancellationToken.None)));
         Task<bool> watch = _once ? WatchAsync(stopSources, ended.Token) : Task.FromResult(false);
         LogRunning(_logger, _configuration.Agent.Name, _sources.Count, _channels.Count, _sinks.Count);
@@ -122,9 +125,9 @@ public sealed partial class Topology : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach ((_, _, ISubscriber subscriber) in _sinks)
+        foreach (RunningSink sink in _sinks)
         {
-            await subscriber.DisposeAsync();
+            await sink.Subscriber.DisposeAsync();
         }
 
         foreach (IChannel channel in _channels.Values)
@@ -154,8 +157,14 @@ public sealed partial class Topology : IAsyncDisposable
 
         foreach (SinkConfiguration sink in _configuration.Sinks)
         {
-            ComponentContext context = MakeContext("sinks", sink.Name, sink.Component, Path.Combine(channels, sink.Channel, "subscribers", sink.Name));
-            _sinks.Add((sink, context, _channels[sink.Channel].Subscribe(sink.Name, sink.StartAt)));
+            string directory = Path.Combine(channels, sink.Channel, "subscribers", sink.Name);
+            ComponentContext context = MakeContext("sinks", sink.Name, sink.Component, directory);
+            IChannel channel = _channels[sink.Channel];
+            ISubscriber subscriber = channel.Subscribe(sink.Name, sink.StartAt);
+            Func<CancellationToken, CancellationToken, Task> run = sink.Storage is null
+                ? new SinkRunner(sink, context, subscriber).RunAsync
+                : new StorageSink(sink, subscriber, channel, directory, context, json => _loader.BindSink(sink.Name, json)).RunAsync;
+            _sinks.Add(new RunningSink(context, subscriber, channel.Durable, run));
         }
 
         foreach (SourceConfiguration source in _configuration.Sources)
@@ -172,14 +181,12 @@ public sealed partial class Topology : IAsyncDisposable
         return new ComponentContext(state, _configuration.Agent.Name, _time, directory);
     }
 
-    private async Task RunSinkAsync((SinkConfiguration Configuration, ComponentContext Context, ISubscriber Subscriber) sink, CancellationToken stopping, CancellationToken abort)
+    private async Task RunSinkAsync(RunningSink sink, CancellationToken stopping, CancellationToken abort)
     {
         await Task.Yield();
-        await new Supervisor(sink.Context.State, _time).RunAsync(
-            _ => sink.Configuration.Storage is null
-                ? new SinkRunner(sink.Configuration, sink.Context, sink.Subscriber).RunAsync(stopping, abort)
-                : throw new NotSupportedException(_loader.ToString()),
-            abort);
+        // What a channel holds that does not survive the process is delivered before the end: its sinks stop when it is drained.
+        CancellationToken stop = sink.IsDurable ? stopping : CancellationToken.None;
+        await new Supervisor(sink.Context.State, _time).RunAsync(_ => sink.Run(stop, abort), abort);
         sink.Context.State.Set(ComponentStatus.Stopped, null);
     }
 
@@ -249,4 +256,7 @@ public sealed partial class Topology : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Given up: {Section}.{Name} has been in trouble for over {Seconds} s: {Reason}")]
     private static partial void LogGivenUp(ILogger logger, string section, string name, double seconds, string? reason);
+
+    /// <summary>A sink and what drives it.</summary>
+    private sealed record RunningSink(ComponentContext Context, ISubscriber Subscriber, bool IsDurable, Func<CancellationToken, CancellationToken, Task> Run);
 }

@@ -16,7 +16,7 @@ internal sealed partial class StorageSink
     private readonly string _directory;
     private readonly IComponentContext _context;
     private readonly Func<string, SinkConfiguration> _bind;
-    private readonly long _end;
+    private long _end;
 
     /// <summary>Makes the sink.</summary>
     /// <param name="configuration">Its configuration.</param>
@@ -58,6 +58,7 @@ internal sealed partial class StorageSink
 
         // Durable before this run appends to the channel: offsets that were clipped are given again, to other events.
         journal.Restart();
+        _end = long.MaxValue; // from here on the log only grows: started again after a failure, nothing lies beyond it
 
         bool isChanged = state.Configuration != _configuration.Json || state.Agent != _context.Agent || state.Channel != _channel.Name;
         if (isChanged && state.Highest > state.Low)

@@ -10,6 +10,8 @@ internal sealed class TestLog : IChannel
 
     public string Name => "main";
 
+    public bool Durable => true;
+
     public long End { get; private set; }
 
     public ulong Run { get; set; } = 0x0123456789abcdef;
@@ -104,6 +106,8 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
     private int _calls;
 
     public string Name => "out";
+
+    public bool Durable => true;
 
     public long Cursor => log.Cursor;
 
