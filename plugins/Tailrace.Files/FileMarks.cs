@@ -24,6 +24,7 @@ internal enum TextEncoding
 /// <param name="Path">Where it was last seen.</param>
 /// <param name="Device">Its device.</param>
 /// <param name="File">Its inode or file id.</param>
+/// <param name="Born">When it was made, in nanoseconds since 1970, where the system tells a time that cannot be set; 0 if not.</param>
 /// <param name="HeadLength">How many bytes from the start the head fingerprint covers; grows with the file up to <see cref="MaxHead"/>.</param>
 /// <param name="HeadHash">The hash of these bytes.</param>
 /// <param name="AnchorPosition">The position the anchor ends at: the end of the newest batch.</param>
@@ -36,6 +37,7 @@ internal readonly record struct FileMarks(
     string Path,
     ulong Device,
     UInt128 File,
+    long Born,
     int HeadLength,
     long HeadHash,
     long AnchorPosition,
@@ -49,7 +51,7 @@ internal readonly record struct FileMarks(
     public const int MaxHead = 1024;
     public const int MaxAnchor = 64;
 
-    public static FileMarks New(string path, FileIdentity identity) => new() { Path = path, Device = identity.Device, File = identity.File, SkipFrom = -1 };
+    public static FileMarks New(string path, FileIdentity identity, long born) => new() { Path = path, Device = identity.Device, File = identity.File, Born = born, SkipFrom = -1 };
 
     /// <summary>Reads the attributes of an origin; null if they are not those of a followed file.</summary>
     public static FileMarks? Read(ReadOnlySpan<byte> attributes)
@@ -72,6 +74,9 @@ internal readonly record struct FileMarks(
                 case var name when name.SequenceEqual("file_id"u8):
                     _ = UInt128.TryParse(header.Text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out UInt128 file);
                     marks = marks with { File = file };
+                    break;
+                case var name when name.SequenceEqual("born"u8):
+                    marks = marks with { Born = header.Integer };
                     break;
                 case var name when name.SequenceEqual("head_length"u8):
                     marks = marks with { HeadLength = (int)Math.Clamp(header.Integer, 0, MaxHead) };
@@ -122,6 +127,11 @@ internal readonly record struct FileMarks(
             attributes.Add("device", unchecked((long)Device)).Add("file_id", File.ToString("x", CultureInfo.InvariantCulture));
         }
 
+        if (Born != old.Born)
+        {
+            attributes.Add("born", Born);
+        }
+
         if (HeadLength != old.HeadLength || HeadHash != old.HeadHash)
         {
             attributes.Add("head_length", HeadLength).Add("head_hash", HeadHash);
@@ -154,20 +164,20 @@ internal readonly record struct FileMarks(
     public bool Match(SafeFileHandle handle, long position)
     {
         long length = RandomAccess.GetLength(handle);
-        if (length < position || length < AnchorPosition || length < HeadLength)
+        if (length < position || length < AnchorPosition || !HeadMatches(handle, length))
         {
             return false;
         }
 
-        Span<byte> buffer = stackalloc byte[MaxHead];
-        Span<byte> head = buffer[..HeadLength];
-        if (LogFile.Read(handle, head, 0) < head.Length || (HeadLength > 0 && Hash(head) != HeadHash))
-        {
-            return false;
-        }
+        Span<byte> anchor = stackalloc byte[(int)Math.Min(AnchorLength, AnchorPosition)];
+        return LogFile.Read(handle, anchor, AnchorPosition - anchor.Length) == anchor.Length && (anchor.Length == 0 || Hash(anchor) == AnchorHash);
+    }
 
-        Span<byte> anchor = buffer[..(int)Math.Min(AnchorLength, AnchorPosition)];
-        return LogFile.Read(handle, anchor, AnchorPosition - anchor.Length) == anchor.Length && (AnchorLength == 0 || Hash(anchor) == AnchorHash);
+    /// <summary>Whether a file begins with the bytes of the head fingerprint.</summary>
+    public bool HeadMatches(SafeFileHandle handle, long length)
+    {
+        Span<byte> head = stackalloc byte[HeadLength];
+        return length >= head.Length && LogFile.Read(handle, head, 0) == head.Length && (head.Length == 0 || Hash(head) == HeadHash);
     }
 
     /// <summary>The first 64 bits of SHA-256: short, and nobody can make another head to the same hash by chance or with little effort.</summary>

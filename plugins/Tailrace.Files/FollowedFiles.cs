@@ -4,28 +4,38 @@ using Microsoft.Win32.SafeHandles;
 namespace Tailrace.Files;
 
 /// <summary>
-/// Which files a source follows: finds them by their patterns, knows them again by their marks, and sees them renamed, deleted and replaced.
-/// Does not read them. Used by the source's loop alone.
+/// Which files a source follows: finds them by their patterns, knows them again by their marks, and sees them renamed, deleted, replaced
+/// and copied. Does not read them. Used by the source's loop alone.
 /// </summary>
 internal sealed partial class FollowedFiles : IDisposable
 {
+    /// <summary>How long a file that looks like a copy of a followed one is left alone after it last grew: copying and truncating is one way to rotate.</summary>
+    private static readonly TimeSpan CopyWait = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long after a truncation a copy of what was truncated is recognised by its first bytes alone.</summary>
+    private static readonly TimeSpan TruncatedFor = TimeSpan.FromMinutes(1);
+
     private readonly ISourceContext _context;
     private readonly TailOptions _options;
     private readonly ILogger _logger;
     private readonly List<PathPattern> _paths;
     private readonly List<PathPattern> _excluded;
     private readonly Dictionary<(ulong Device, UInt128 File), TailedFile> _files = [];
-    private readonly List<RememberedFile> _remembered = [];
-    private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TailedFile> _byPath = new(StringComparer.Ordinal);
+    private readonly RememberedFiles _remembered = new();
+    private readonly Dictionary<string, (long Length, long Since)> _held = [];
     private readonly HashSet<string> _knownDirectories;
+    private readonly FileProblems _problems;
+    private readonly List<(RememberedFile File, long When)> _truncated = [];
+    private int _open;
     private bool _scanned;
-    private bool _degraded;
 
     public FollowedFiles(ISourceContext context, TailOptions options)
     {
         _context = context;
         _options = options;
         _logger = context.Logger;
+        _problems = new FileProblems(context);
         _paths = [.. options.Paths.Select(pattern => new PathPattern(pattern))];
         _excluded = [.. options.Exclude.Select(pattern => new PathPattern(pattern))];
         foreach (OriginState state in context.GetOrigins())
@@ -36,105 +46,117 @@ internal sealed partial class FollowedFiles : IDisposable
             }
         }
 
-        _knownDirectories = [.. _remembered.Select(file => Path.GetDirectoryName(file.Marks.Path) ?? "")];
+        _knownDirectories = [.. _remembered.All.Select(file => Path.GetDirectoryName(file.Marks.Path) ?? "")];
     }
 
     /// <summary>All files being followed.</summary>
     public IReadOnlyCollection<TailedFile> All => _files.Values;
 
-    /// <summary>The directories in which files were looked for at the last scan.</summary>
-    public HashSet<string> Directories { get; } = [];
+    /// <summary>The directories that changes are to be told of.</summary>
+    public HashSet<string> Directories { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What could not be read at the last scan, by path.</summary>
-    public IReadOnlyDictionary<string, string> Problems => _problems;
+    /// <summary>What cannot be read at the moment.</summary>
+    public FileProblems Problems => _problems;
 
-    /// <summary>The files by the path they were last seen at.</summary>
-    public Dictionary<string, TailedFile> ByPath { get; } = new(StringComparer.Ordinal);
+    /// <summary>The file last seen at a path, or that a link there leads to; null if none is followed.</summary>
+    public TailedFile? At(string path) => _byPath.GetValueOrDefault(path);
 
     /// <summary>Looks at the directories and brings what is followed up to date.</summary>
     public void Scan()
     {
-        var paths = new SortedSet<string>(StringComparer.Ordinal);
-        var problems = new Dictionary<string, string>();
-        Directories.Clear();
-        foreach (PathPattern pattern in _paths)
-        {
-            pattern.AddMatches(paths, Directories, (path, problem) => problems[path] = problem);
-        }
-
-        var found = new List<FoundFile>();
+        _problems.StartScan();
         var seen = new Dictionary<TailedFile, string>();
-        foreach (string path in paths)
+        List<FoundFile> found = Find(seen);
+        var lost = new List<RememberedFile>(_scanned ? [] : _remembered.All);
+        foreach (TailedFile file in _files.Values.ToList())
         {
-            if (_excluded.Exists(pattern => pattern.IsMatch(path)))
-            {
-                continue;
-            }
-
-            SafeFileHandle? handle = LogFile.TryOpen(path, out FileIdentity identity, out string? problem);
-            if (handle is null)
-            {
-                if (problem is not null)
-                {
-                    problems[path] = problem;
-                    if (ByPath.TryGetValue(path, out TailedFile? unreadable))
-                    {
-                        seen.TryAdd(unreadable, path); // it may well be there; its open handle still reads
-                    }
-                }
-            }
-            else if (_files.TryGetValue(Key(identity), out TailedFile? known))
-            {
-                if (known.Path == path || !seen.ContainsKey(known))
-                {
-                    seen[known] = path; // its own name counts before other names of it
-                }
-
-                handle.Dispose();
-            }
-            else
-            {
-                found.Add(new FoundFile(path, handle, identity, WrittenAt(handle)));
-            }
+            SeeNames(file, seen.GetValueOrDefault(file), lost);
         }
 
-        foreach (TailedFile file in _files.Values)
+        found.Sort((a, b) => a.Written != b.Written ? a.Written.CompareTo(b.Written) : string.CompareOrdinal(a.Path, b.Path));
+        found.RemoveAll(TryResume);
+        FindRotated(lost);
+        _truncated.RemoveAll(file => _context.Time.GetElapsedTime(file.When) > TruncatedFor);
+        foreach (FoundFile file in found)
         {
-            SeeNames(file, seen.GetValueOrDefault(file));
-        }
-
-        foreach (FoundFile file in found.OrderBy(file => file.Written).ThenBy(file => file.Path, StringComparer.Ordinal))
-        {
-            if (!_files.ContainsKey(Key(file.Identity)))
-            {
-                Follow(Decide(file));
-            }
-            else
-            {
-                file.Handle.Dispose(); // another name of one just found
-            }
+            Decide(file);
         }
 
         _scanned = true;
-        ReportProblems(problems);
+        foreach (TailedFile file in _files.Values)
+        {
+            if (file.Target is not null && Path.GetDirectoryName(file.Target) is { } directory)
+            {
+                Directories.Add(directory);
+            }
+        }
+
+        _problems.EndScan();
     }
 
-    /// <summary>The file was rewritten in place: what it holds now is a new generation, read from its start.</summary>
+    /// <summary>The file was rewritten in place: what it holds now is a new generation, read from its start. What was not read yet of the old one may stand in a copy.</summary>
     public TailedFile StartOver(TailedFile file)
     {
-        LogRewritten(file.Path, file.Position, RandomAccess.GetLength(file.Handle!));
         SafeFileHandle handle = file.Handle!;
+        LogRewritten(file.Path, file.Position, RandomAccess.GetLength(handle));
         file.Handle = null;
-        Forget(file);
-        return Follow(Mint(file.Path, handle, file.Identity, file.Marks.Generation + 1, 0));
+        _open--;
+        RememberedFile old = Forget(file);
+        _truncated.Add((old, _context.Time.GetTimestamp()));
+        TailedFile again = Mint(new FoundFile(file.Path, handle, file.Identity, default), file.Marks.Generation + 1, 0, file.Detached);
+        FindRotated([old]);
+        return again;
+    }
+
+    /// <summary>Opens a file again that was closed to save handles; false if it is not to be found at its path.</summary>
+    public bool TryOpen(TailedFile file)
+    {
+        if (file.Handle is not null)
+        {
+            return true;
+        }
+
+        if (LogFile.TryOpen(file.Path, out FileIdentity identity, out _) is not { } handle)
+        {
+            return false;
+        }
+
+        if (Key(identity) != Key(file.Identity))
+        {
+            handle.Dispose();
+            return false;
+        }
+
+        file.Handle = handle;
+        _open++;
+        return true;
+    }
+
+    /// <summary>After a file's turn: closes it if too many are open. One that was renamed or deleted stays open: it could not be opened again.</summary>
+    public void Release(TailedFile file)
+    {
+        if (_open > _options.MaxOpenFiles && !file.Detached)
+        {
+            CloseHandle(file);
+        }
     }
 
     /// <summary>Follows a file no more and closes it; its origin is remembered.</summary>
     public void Close(TailedFile file)
     {
-        file.Handle?.Dispose();
-        file.Handle = null;
+        CloseHandle(file);
         Forget(file);
+    }
+
+    /// <summary>Closes a file's handle, to open it again by its path when it is needed.</summary>
+    public void CloseHandle(TailedFile file)
+    {
+        if (file.Handle is not null)
+        {
+            file.Handle.Dispose();
+            file.Handle = null;
+            _open--;
+        }
     }
 
     /// <inheritdoc/>
@@ -148,20 +170,72 @@ internal sealed partial class FollowedFiles : IDisposable
 
     private static (ulong, UInt128) Key(FileIdentity identity) => (identity.Device, identity.File);
 
-    private static DateTime WrittenAt(SafeFileHandle handle) => File.GetLastWriteTimeUtc(handle);
+    /// <summary>Lists what the patterns match: files that are followed go to <paramref name="seen"/> with their name, others are returned open.</summary>
+    private List<FoundFile> Find(Dictionary<TailedFile, string> seen)
+    {
+        var paths = new SortedSet<string>(StringComparer.Ordinal);
+        Directories.Clear();
+        foreach (PathPattern pattern in _paths)
+        {
+            pattern.AddMatches(paths, Directories, _problems.Add);
+        }
 
-    private void SeeNames(TailedFile file, string? path)
+        var found = new List<FoundFile>();
+        foreach (string path in paths)
+        {
+            if (_excluded.Exists(pattern => pattern.IsMatch(path)))
+            {
+                continue;
+            }
+
+            if (LogFile.TryOpen(path, out FileIdentity identity, out string? problem) is not { } handle)
+            {
+                if (problem is not null)
+                {
+                    _problems.Add(path, problem);
+                    if (At(path) is { } unreadable)
+                    {
+                        seen.TryAdd(unreadable, path); // it may well be there, and an open handle still reads
+                    }
+                }
+            }
+            else if (_files.TryGetValue(Key(identity), out TailedFile? known))
+            {
+                if (known.Path == path || !seen.ContainsKey(known))
+                {
+                    seen[known] = path; // its own name counts before other names of it
+                }
+
+                if (known.Handle is null && (RandomAccess.GetLength(handle), File.GetLastWriteTimeUtc(handle)) != known.LastLook)
+                {
+                    known.LastLook = default; // due a turn, which opens it
+                }
+
+                handle.Dispose();
+            }
+            else
+            {
+                found.Add(new FoundFile(path, handle, identity, File.GetLastWriteTimeUtc(handle)));
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Takes note of the name a file was seen under, or that it was not seen.</summary>
+    private void SeeNames(TailedFile file, string? path, List<RememberedFile> lost)
     {
         if (path is null)
         {
-            if (!file.Detached)
+            if (file.Handle is null)
+            {
+                lost.Add(Forget(file)); // closed to save handles, and moved since
+            }
+            else if (!file.Detached)
             {
                 file.Detached = true;
+                RemovePath(file);
                 LogDetached(file.Path, _options.RotateWait);
-                if (ByPath.GetValueOrDefault(file.Path) == file)
-                {
-                    ByPath.Remove(file.Path);
-                }
             }
 
             return;
@@ -172,107 +246,210 @@ internal sealed partial class FollowedFiles : IDisposable
         if (path != file.Path)
         {
             LogRenamed(file.Path, path);
-            if (ByPath.GetValueOrDefault(file.Path) == file)
-            {
-                ByPath.Remove(file.Path);
-            }
-
+            RemovePath(file);
             file.Marks = file.Marks with { Path = path };
         }
 
-        ByPath[path] = file;
+        AddPath(file);
     }
 
-    /// <summary>The decision table: which generation of which file is this?</summary>
-    private TailedFile Decide(FoundFile found)
+    /// <summary>Goes on with a file that was read before and is still what it was.</summary>
+    private bool TryResume(FoundFile found)
     {
-        long generation = 0;
-        RememberedFile? best = null;
-        foreach (RememberedFile remembered in _remembered)
+        if (_files.ContainsKey(Key(found.Identity)))
         {
-            FileMarks marks = remembered.Marks;
-            if (marks.File != found.Identity.File)
-            {
-                continue;
-            }
-
-            generation = Math.Max(generation, marks.Generation + 1);
-            bool sameDevice = marks.Device == found.Identity.Device; // numbers of devices change when they are mounted anew: then the content must tell
-            if ((sameDevice || marks.HeadLength > 0) && marks.Match(found.Handle, remembered.Position) && (best is null || marks.Generation > best.Marks.Generation))
-            {
-                best = remembered;
-            }
+            found.Handle.Dispose(); // another name of one just found
+            return true;
         }
 
-        if (best is not null)
+        if (_remembered.FindSame(found.Handle, found.Identity, out _) is not { } same)
         {
-            _remembered.Remove(best);
-            LogResumed(found.Path, best.Position);
-            return new TailedFile(best, found.Identity, found.Path, found.Handle, stored: true);
+            return false;
         }
 
-        if (generation > 0)
-        {
-            LogReplaced(found.Path);
-        }
-
-        bool fromEnd = _options.From == TailFrom.End && !_scanned && !_knownDirectories.Contains(Path.GetDirectoryName(found.Path) ?? "");
-        return Mint(found.Path, found.Handle, found.Identity, generation, fromEnd ? RandomAccess.GetLength(found.Handle) : 0);
+        Resume(same, found, detached: false);
+        return true;
     }
 
-    private TailedFile Mint(string path, SafeFileHandle handle, FileIdentity identity, long generation, long skipTo)
+    /// <summary>The decision table for a file that is not simply one that was read before.</summary>
+    private void Decide(FoundFile found)
     {
-        FileMarks marks = FileMarks.New(path, identity) with { Generation = generation };
-        var file = new TailedFile(new RememberedFile(OriginId.New(), 0, [], marks), identity, path, handle, stored: false) { StartAt = skipTo };
-        LogFollowed(path, skipTo);
-        return file;
+        if (_files.ContainsKey(Key(found.Identity)))
+        {
+            found.Handle.Dispose();
+            return;
+        }
+
+        long length = RandomAccess.GetLength(found.Handle);
+        if (FindReplaced(found) is { } replaced)
+        {
+            LogContinued(found.Path, replaced.Position, replaced.Path);
+            _files.Remove(Key(replaced.Identity));
+            CloseHandle(replaced);
+            replaced.ContinueIn(found.Path, found.Handle, found.Identity);
+            replaced.Detached = false;
+            Follow(replaced);
+        }
+        else if (_remembered.FindContinued(found.Handle, found.Path) is { } continued)
+        {
+            LogContinued(found.Path, continued.Position, continued.Marks.Path);
+            Resume(continued, found, detached: false);
+        }
+        else if (length > 0 && _scanned && FindLonger(found, length) is { } longer)
+        {
+            LogCopyRead(found.Path, longer.Marks.Path);
+            Mint(found, 0, length);
+        }
+        else if (IsHeldBack(found, length))
+        {
+            found.Handle.Dispose();
+        }
+        else
+        {
+            _remembered.FindSame(found.Handle, found.Identity, out long generation);
+            bool fromEnd = _options.From == TailFrom.End && !_scanned && !_knownDirectories.Contains(Path.GetDirectoryName(found.Path) ?? "");
+            if (generation > 0)
+            {
+                LogReplaced(found.Path);
+            }
+
+            Mint(found, generation, fromEnd ? length : 0);
+        }
+    }
+
+    /// <summary>A followed file whose last name was taken by one that holds the same and more: written anew and renamed over it.</summary>
+    private TailedFile? FindReplaced(FoundFile found) =>
+        _files.Values.FirstOrDefault(file => file.Detached && file.Position > 0 && file.Path == found.Path && file.Marks.HeadLength > 0
+            && DurableFile.Identify(file.Handle!).Links == 0 && file.Marks.Match(found.Handle, file.Position));
+
+    /// <summary>A file truncated a moment ago of which this is a copy, made while it was shorter than what was read of it in the end.</summary>
+    private RememberedFile? FindLonger(FoundFile found, long length) =>
+        _truncated.Select(truncated => truncated.File).FirstOrDefault(file => RememberedFiles.IsRotatedName(file.Marks.Path, found.Path) && file.Position >= length && file.BeginsLike(found.Handle, length));
+
+    /// <summary>
+    /// Whether a file may be the copy of a followed one that is about to be truncated: named like a rotated one, with the same bytes as far as
+    /// it goes. It is left alone until the other is truncated, it turns out to differ, or nothing has happened for a while.
+    /// </summary>
+    private bool IsHeldBack(FoundFile found, long length)
+    {
+        if (!_scanned || _context.Once || !_files.Values.Any(file => !file.Detached && file.Position > 0 && RememberedFiles.IsRotatedName(file.Path, found.Path) && BeginsLike(file, found.Handle, length)))
+        {
+            _held.Remove(found.Path);
+            return false;
+        }
+
+        long now = _context.Time.GetTimestamp();
+        if (!_held.TryGetValue(found.Path, out (long Length, long Since) held) || held.Length != length)
+        {
+            _held[found.Path] = (length, now);
+            return true;
+        }
+
+        return length == 0 || _context.Time.GetElapsedTime(held.Since, now) < CopyWait || !_held.Remove(found.Path);
+    }
+
+    private bool BeginsLike(TailedFile file, SafeFileHandle other, long length)
+    {
+        Span<byte> head = stackalloc byte[(int)Math.Min(length, FileMarks.MaxHead)];
+        Span<byte> otherHead = stackalloc byte[head.Length];
+        if (!TryOpen(file) || RandomAccess.GetLength(file.Handle!) < file.Position || !file.AnchorHolds())
+        {
+            return true; // moved or truncated, which is about to be noticed
+        }
+
+        return LogFile.Read(file.Handle!, head, 0) == head.Length && LogFile.Read(other, otherHead, 0) == head.Length && head.SequenceEqual(otherHead);
+    }
+
+    /// <summary>Looks for files under rotated names, also such as no pattern matches: what was left unread of them is still to be had there.</summary>
+    private void FindRotated(List<RememberedFile> missing)
+    {
+        foreach (IGrouping<string, RememberedFile> group in missing.GroupBy(file => Path.GetDirectoryName(file.Marks.Path) ?? ""))
+        {
+            List<string> names = [.. group.Select(file => file.Marks.Path).Distinct()];
+            List<string> paths = [.. PathPattern.ListFiles(group.Key).Where(path => names.Exists(name => RememberedFiles.IsRelated(name, path)) && !_excluded.Exists(pattern => pattern.IsMatch(path)))];
+            foreach (string path in paths)
+            {
+                TryResume(path, (handle, identity) => _remembered.FindSame(handle, identity, out _));
+            }
+
+            foreach (string path in paths) // a copy counts only where the file itself is not to be found
+            {
+                TryResume(path, (handle, _) => _remembered.FindContinued(handle, path) is { } copied && RandomAccess.GetLength(handle) > copied.Position ? copied : null);
+            }
+        }
+    }
+
+    private void TryResume(string path, Func<SafeFileHandle, FileIdentity, RememberedFile?> find)
+    {
+        if (LogFile.TryOpen(path, out FileIdentity identity, out _) is not { } handle)
+        {
+            return;
+        }
+
+        if (_files.ContainsKey(Key(identity)) || find(handle, identity) is not { } remembered)
+        {
+            handle.Dispose();
+            return;
+        }
+
+        Resume(remembered, new FoundFile(path, handle, identity, default), detached: !_paths.Exists(pattern => pattern.IsMatch(path)));
+    }
+
+    private void Resume(RememberedFile remembered, FoundFile found, bool detached)
+    {
+        _remembered.Remove(remembered);
+        LogResumed(found.Path, remembered.Position);
+        Follow(new TailedFile(remembered, found.Identity, found.Path, found.Handle, stored: true) { Detached = detached });
+    }
+
+    private TailedFile Mint(FoundFile found, long generation, long skipTo, bool detached = false)
+    {
+        FileMarks marks = FileMarks.New(found.Path, found.Identity, LogFile.BornAt(found.Handle)) with { Generation = generation };
+        LogFollowed(found.Path, skipTo);
+        return Follow(new TailedFile(new RememberedFile(OriginId.New(), 0, [], marks), found.Identity, found.Path, found.Handle, stored: false) { StartAt = skipTo, Detached = detached });
     }
 
     private TailedFile Follow(TailedFile file)
     {
         _files.Add(Key(file.Identity), file);
-        ByPath[file.Path] = file;
+        _open++;
+        if (!file.Detached)
+        {
+            file.Target = LogFile.FindTarget(file.Path);
+            AddPath(file);
+            Release(file);
+        }
+
         return file;
     }
 
-    private void Forget(TailedFile file)
+    private RememberedFile Forget(TailedFile file)
     {
         file.Closed = true;
         _files.Remove(Key(file.Identity));
-        if (ByPath.GetValueOrDefault(file.Path) == file)
-        {
-            ByPath.Remove(file.Path);
-        }
-
-        _remembered.Add(file.Remember());
+        RemovePath(file);
+        RememberedFile remembered = file.Remember();
+        _remembered.Add(remembered);
+        return remembered;
     }
 
-    private void ReportProblems(Dictionary<string, string> problems)
+    private void AddPath(TailedFile file)
     {
-        foreach ((string path, string problem) in problems)
+        _byPath[file.Path] = file;
+        if (file.Target is not null)
         {
-            if (_problems.TryAdd(path, problem))
+            _byPath[file.Target] = file;
+        }
+    }
+
+    private void RemovePath(TailedFile file)
+    {
+        foreach (string? path in (ReadOnlySpan<string?>)[file.Path, file.Target])
+        {
+            if (path is not null && At(path) == file)
             {
-                LogUnreadable(path, problem);
+                _byPath.Remove(path);
             }
-        }
-
-        foreach (string path in _problems.Keys.Where(path => !problems.ContainsKey(path)).ToList())
-        {
-            _problems.Remove(path);
-        }
-
-        if (_problems.Count > 0)
-        {
-            _degraded = true;
-            (string path, string problem) = _problems.First();
-            string more = _problems.Count > 1 ? $" (and {_problems.Count - 1} more)" : "";
-            _context.Report(ComponentStatus.Degraded, $"{path} cannot be read: {problem}{more}. It is tried again.");
-        }
-        else if (_degraded)
-        {
-            _degraded = false;
-            _context.Report(ComponentStatus.Running);
         }
     }
 
@@ -282,20 +459,23 @@ internal sealed partial class FollowedFiles : IDisposable
     [LoggerMessage(LogLevel.Information, "Going on with {Path} at byte {Position}.")]
     private partial void LogResumed(string path, long position);
 
+    [LoggerMessage(LogLevel.Information, "{Path} goes on at byte {Position} from what was read of {OldPath}.")]
+    private partial void LogContinued(string path, long position, string oldPath);
+
+    [LoggerMessage(LogLevel.Information, "{Path} is a copy of what was read of {OldPath} before that was truncated; it is not read again.")]
+    private partial void LogCopyRead(string path, string oldPath);
+
     [LoggerMessage(LogLevel.Information, "{OldPath} is now called {Path}; going on with it.")]
     private partial void LogRenamed(string oldPath, string path);
 
     [LoggerMessage(LogLevel.Information, "{Path} was renamed or deleted; it is read to its end and watched for another {RotateWait}.")]
     private partial void LogDetached(string path, TimeSpan rotateWait);
 
-    [LoggerMessage(LogLevel.Warning, "{Path} was truncated or rewritten: it was read up to byte {Position}, has {Length} bytes and is read again from its start. What was written just before a truncation may be lost.")]
+    [LoggerMessage(LogLevel.Warning, "{Path} was truncated or rewritten: it was read up to byte {Position}, has {Length} bytes now and is read from its start. What was written just before a truncation may be lost.")]
     private partial void LogRewritten(string path, long position, long length);
 
     [LoggerMessage(LogLevel.Warning, "{Path} is not what it was when it was last read (truncated, rewritten, or a new file with a used inode); it is read from its start.")]
     private partial void LogReplaced(string path);
-
-    [LoggerMessage(LogLevel.Warning, "{Path} cannot be read: {Problem}. It is tried again; this is logged once.")]
-    private partial void LogUnreadable(string path, string problem);
 
     private readonly record struct FoundFile(string Path, SafeFileHandle Handle, FileIdentity Identity, DateTime Written);
 }

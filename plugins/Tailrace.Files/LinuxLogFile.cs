@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Tailrace.Files;
 
 /// <summary>The Linux side of <see cref="LogFile"/>: .NET's own open blocks on a pipe without a writer and cannot tell one beforehand.</summary>
-internal static partial class LinuxLogFile
+internal static unsafe partial class LinuxLogFile
 {
     private const int NoEntry = 2;
     private const int Interrupted = 4;
@@ -31,6 +31,20 @@ internal static partial class LinuxLogFile
 
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
+
+    public static long BornAt(SafeFileHandle handle)
+    {
+        // struct statx has one layout on all architectures: mask 0, birth time 80 (seconds) and 88 (nanoseconds); 256 bytes
+        const int atEmptyPath = 0x1000;
+        const uint birthTime = 0x800;
+        byte* result = stackalloc byte[256];
+        return statx(handle, "", atEmptyPath, birthTime, result) == 0 && (*(uint*)result & birthTime) != 0
+            ? unchecked((*(long*)(result + 80) * 1_000_000_000) + *(uint*)(result + 88))
+            : 0;
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(SafeFileHandle file, string path, int flags, uint mask, byte* result);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);

@@ -38,6 +38,22 @@ internal static class LogFile
         return null;
     }
 
+    /// <summary>When a file was made, in nanoseconds since 1970; 0 if the system does not say, or says what others may set.</summary>
+    public static long BornAt(SafeFileHandle handle) => OperatingSystem.IsWindows() ? 0 : LinuxLogFile.BornAt(handle); // Windows gives a file made anew the time of the one deleted before
+
+    /// <summary>Where a symbolic link leads in the end; null if the path is none.</summary>
+    public static string? FindTarget(string path)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null; // gone again, or in a circle: polling sees what there is
+        }
+    }
+
     /// <summary>Reads until <paramref name="buffer"/> is full or the file ends; how many bytes it was.</summary>
     public static int Read(SafeFileHandle handle, Span<byte> buffer, long offset)
     {

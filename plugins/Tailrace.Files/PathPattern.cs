@@ -33,6 +33,19 @@ internal sealed class PathPattern
         Visit(_root, 0, walk);
     }
 
+    /// <summary>The paths of all that is no directory in a directory; none if it cannot be listed.</summary>
+    public static IReadOnlyList<string> ListFiles(string directory)
+    {
+        try
+        {
+            return [.. new FileSystemEnumerable<string>(directory, (ref FileSystemEntry entry) => entry.ToFullPath(), Listing) { ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory }];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return []; // the scan reports it
+        }
+    }
+
     /// <summary>Whether a path matches; a pattern without a directory is held against the file's name.</summary>
     public bool IsMatch(string path)
     {

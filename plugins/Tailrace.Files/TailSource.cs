@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 
 namespace Tailrace.Files;
@@ -6,6 +7,7 @@ namespace Tailrace.Files;
 /// Follows files: one loop that finds, reads and hands on, for any number of files. Files with something to read take turns, a batch each.
 /// Where a file stands is kept by the channels, with the events (<see cref="FileMarks"/> are the attributes of its origin).
 /// </summary>
+[SuppressMessage("Usage", "VSTHRD003:Avoid awaiting foreign Tasks", Justification = "The appends awaited are the loop's own.")]
 internal sealed partial class TailSource(TailOptions options, ISourceContext context) : ISource
 {
     private const int MaxInFlight = 8;
@@ -48,8 +50,9 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         {
             foreach (TailedFile file in files.All)
             {
-                file.OnceLength = RandomAccess.GetLength(file.Handle!);
+                file.OnceLength = files.TryOpen(file) ? RandomAccess.GetLength(file.Handle!) : 0; // gone already where it cannot be opened
                 _known += Math.Max(0, file.OnceLength - file.Position);
+                files.Release(file);
             }
         }
 
@@ -58,7 +61,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            await HarvestAsync(wait: false);
+            await HarvestAsync(files, wait: false);
             (bool pollDue, bool scanDue) = hints.Take(ref changed);
             if (!context.Once && (scanDue || pollDue) && context.Time.GetTimestamp() >= nextScan)
             {
@@ -74,7 +77,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
 
             foreach (string path in changed)
             {
-                if (files.ByPath.TryGetValue(path, out TailedFile? file))
+                if (files.At(path) is { } file)
                 {
                     Enqueue(file);
                 }
@@ -85,10 +88,21 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
                 next.Queued = false;
                 while (_inFlight.Count >= MaxInFlight || (_inFlight.Count > 0 && _bytesInFlight + options.BatchSize.Bytes > MaxBytesInFlight))
                 {
-                    await HarvestAsync(wait: true);
+                    await HarvestAsync(files, wait: true);
                 }
 
-                TakeTurn(next, files, hints, reader, cancellationToken);
+                try
+                {
+                    TakeTurn(next, files, hints, reader, cancellationToken);
+                    files.Problems.ClearReading(next.Path);
+                }
+                catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+                {
+                    files.Problems.AddReading(next.Path, exception.Message); // polling gives it another turn
+                    next.LastLook = default;
+                }
+
+                files.Release(next);
             }
             else if (_inFlight.Count == 0 && context.Once)
             {
@@ -120,14 +134,24 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     {
         foreach (TailedFile file in files.All)
         {
-            if (!file.Queued && (file.Detached || LookAt(file) != file.LastLook))
+            if (!file.Queued && (file.LastLook == default || (file.Handle is not null && (file.Detached || LookAt(file) != file.LastLook))))
             {
                 Enqueue(file);
             }
         }
     }
 
-    private static (long Length, DateTime Written) LookAt(TailedFile file) => (RandomAccess.GetLength(file.Handle!), File.GetLastWriteTimeUtc(file.Handle!));
+    private static (long Length, DateTime Written) LookAt(TailedFile file)
+    {
+        try
+        {
+            return (RandomAccess.GetLength(file.Handle!), File.GetLastWriteTimeUtc(file.Handle!));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return default; // unlike the last look: its turn says what is wrong
+        }
+    }
 
     private void Enqueue(TailedFile file)
     {
@@ -146,8 +170,18 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             return; // one that is redirected comes back when nothing of it is in flight
         }
 
-        file.LastLook = LookAt(file);
-        long length = file.LastLook.Length;
+        if (!files.TryOpen(file))
+        {
+            if (context.Once)
+            {
+                throw new FileNotFoundException("it was moved or deleted before it was read");
+            }
+
+            return; // the next scan sees where it has gone
+        }
+
+        long length = RandomAccess.GetLength(file.Handle!);
+        file.LastLook = (length, File.GetLastWriteTimeUtc(file.Handle!));
         bool final = file.OnceLength < long.MaxValue || IsOver(file, length);
         bool rewritten = length < file.Position;
         EventBatch? batch = rewritten ? null
@@ -211,7 +245,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     }
 
     /// <summary>Takes note of the appends that have ended, in the order they were made. Waits for the first of them if told so.</summary>
-    private async Task HarvestAsync(bool wait)
+    private async Task HarvestAsync(FollowedFiles files, bool wait)
     {
         while (_inFlight.TryPeek(out SentBatch? sent) && (wait || sent.Append.IsCompleted))
         {
@@ -220,7 +254,6 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             try
             {
                 await sent.Append;
-                file.Committed = sent.To;
                 file.Redirects = 0;
                 _done += sent.To - sent.From;
                 if (context.Once)
@@ -239,13 +272,13 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             file.InFlight--;
             if (file.InFlight == 0 && file.Redirect is not null)
             {
-                Redirect(file);
+                Redirect(file, files);
             }
         }
     }
 
     /// <summary>Goes on where a channel has told, now that nothing of the file is in flight.</summary>
-    private void Redirect(TailedFile file)
+    private void Redirect(TailedFile file, FollowedFiles files)
     {
         long position = file.Redirect!.Value;
         file.Redirect = null;
@@ -257,6 +290,11 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         if (++file.Redirects > MaxRedirects)
         {
             throw new IOException($"The channels of source {context.Name} do not agree on where to go on in {file.Path}: told {position} at last, {MaxRedirects} times in a row without progress.");
+        }
+
+        if (!files.TryOpen(file))
+        {
+            throw new IOException($"{file.Path} is to be read again from {position}, but it is gone.");
         }
 
         OriginState? state = context.GetOrigins().FirstOrDefault(state => state.Origin == file.Origin);
@@ -272,11 +310,11 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         Enqueue(file);
     }
 
-    private void CheckAllRead(FollowedFiles files)
+    private static void CheckAllRead(FollowedFiles files)
     {
-        if (files.Problems.Count > 0)
+        if (files.Problems.Summary is { } problems)
         {
-            throw new IOException($"Not everything could be read: {string.Join("; ", files.Problems.Select(problem => $"{problem.Key}: {problem.Value}"))}.");
+            throw new IOException($"Not everything could be read: {problems}.");
         }
     }
 

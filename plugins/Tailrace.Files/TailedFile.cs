@@ -2,19 +2,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Tailrace.Files;
 
-/// <summary>An origin that is remembered but whose file is not open: a generation of a file, and how far it was read.</summary>
-/// <param name="Id">The origin.</param>
-/// <param name="Position">Where to go on.</param>
-/// <param name="Cuts">Positions above at which batches must end, ascending.</param>
-/// <param name="Marks">What the file is known by.</param>
-internal sealed record RememberedFile(OriginId Id, long Position, IReadOnlyList<long> Cuts, FileMarks Marks);
-
 /// <summary>One generation of a file being followed. Only ever touched by the source's loop.</summary>
 internal sealed class TailedFile
 {
     private readonly byte[] _anchor = new byte[FileMarks.MaxAnchor];
     private SortedSet<long> _cuts;
     private FileMarks? _sent;
+    private byte[] _head = [];
 
     /// <summary>Follows a file from where its origin stands.</summary>
     public TailedFile(RememberedFile origin, FileIdentity identity, string path, SafeFileHandle handle, bool stored)
@@ -22,17 +16,17 @@ internal sealed class TailedFile
         Origin = origin.Id;
         Identity = identity;
         Handle = handle;
-        Position = Committed = origin.Position;
+        Position = origin.Position;
         _cuts = [.. origin.Cuts];
         Marks = origin.Marks;
         _sent = stored ? Marks : null;
-        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File };
-        TakeAnchor();
+        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File, Born = LogFile.BornAt(handle) };
+        _ = TakeAnchor(Position);
     }
 
     public OriginId Origin { get; }
 
-    public FileIdentity Identity { get; }
+    public FileIdentity Identity { get; private set; }
 
     public FileMarks Marks { get; set; }
 
@@ -41,11 +35,8 @@ internal sealed class TailedFile
     /// <summary>The open file; null while an idle one is closed to save handles.</summary>
     public SafeFileHandle? Handle { get; set; }
 
-    /// <summary>Where the next batch starts: ahead of <see cref="Committed"/> while batches are in flight.</summary>
+    /// <summary>Where the next batch starts: ahead of what the channels have taken while batches are in flight.</summary>
     public long Position { get; private set; }
-
-    /// <summary>Up to where the channels have taken everything.</summary>
-    public long Committed { get; set; }
 
     /// <summary>Bytes from <see cref="Position"/> on that are known to hold no line end.</summary>
     public long Scanned { get; set; }
@@ -61,6 +52,9 @@ internal sealed class TailedFile
 
     /// <summary>Waiting for its turn.</summary>
     public bool Queued { get; set; }
+
+    /// <summary>A link's target where <see cref="Path"/> is one: changes are told under this name.</summary>
+    public string? Target { get; set; }
 
     /// <summary>Its name leads elsewhere or nowhere: rotated or deleted.</summary>
     public bool Detached { get; set; }
@@ -111,10 +105,10 @@ internal sealed class TailedFile
     /// <summary>Moves on behind a batch and says what the batch is to store of it.</summary>
     public Advance MoveTo(long to, string source, HeaderBuilder attributes)
     {
+        TakeMarks(to);
         long from = Position;
         Scanned = Math.Max(0, Scanned - (to - from));
         Position = to;
-        TakeMarks();
         attributes.Clear();
         Marks.WriteChanges(_sent, source, attributes);
         _sent = Marks;
@@ -125,34 +119,47 @@ internal sealed class TailedFile
     public void GoTo(long position, IReadOnlyList<long> cuts)
     {
         _cuts = [.. cuts];
-        Position = Committed = position;
+        Position = position;
         Scanned = 0;
         _sent = null;
-        TakeAnchor();
+        _ = TakeAnchor(position);
+    }
+
+    /// <summary>Goes on in another file that holds what was read of this one, and more.</summary>
+    public void ContinueIn(string path, SafeFileHandle handle, FileIdentity identity)
+    {
+        Handle = handle;
+        Identity = identity;
+        Scanned = 0;
+        LastLook = default;
+        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File, Born = LogFile.BornAt(handle) };
     }
 
     /// <summary>What is remembered once the file is followed no more.</summary>
-    public RememberedFile Remember() => new(Origin, Committed, [.. _cuts.Where(cut => cut > Committed)], Marks);
+    public RememberedFile Remember() => new(Origin, Position, [.. _cuts.Where(cut => cut > Position)], Marks, _head);
 
-    private void TakeMarks()
+    private void TakeMarks(long to)
     {
         if (Marks.HeadLength < FileMarks.MaxHead)
         {
             Span<byte> head = stackalloc byte[FileMarks.MaxHead];
-            head = head[..LogFile.Read(Handle!, head[..(int)Math.Min(Position, FileMarks.MaxHead)], 0)];
+            head = head[..LogFile.Read(Handle!, head[..(int)Math.Min(to, FileMarks.MaxHead)], 0)];
             if (head.Length > Marks.HeadLength)
             {
                 Marks = Marks with { HeadLength = head.Length, HeadHash = FileMarks.Hash(head) };
+                _head = head.Length < FileMarks.MaxHead ? head.ToArray() : [];
             }
         }
 
-        int length = TakeAnchor();
-        Marks = Marks with { AnchorPosition = Position, AnchorLength = length, AnchorHash = length == 0 ? 0 : FileMarks.Hash(_anchor.AsSpan(0, length)) };
+        int length = TakeAnchor(to);
+        Marks = Marks with { AnchorPosition = to, AnchorLength = length, AnchorHash = length == 0 ? 0 : FileMarks.Hash(_anchor.AsSpan(0, length)) };
     }
 
-    private int TakeAnchor()
+    private int TakeAnchor(long position)
     {
-        int length = (int)Math.Min(Position, FileMarks.MaxAnchor);
-        return LogFile.Read(Handle!, _anchor.AsSpan(0, length), Position - length);
+        Span<byte> anchor = stackalloc byte[(int)Math.Min(position, FileMarks.MaxAnchor)];
+        int length = LogFile.Read(Handle!, anchor, position - anchor.Length);
+        anchor.CopyTo(_anchor); // not read into it: a read that fails must not spoil it
+        return length;
     }
 }

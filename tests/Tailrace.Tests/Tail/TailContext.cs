@@ -13,6 +13,7 @@ internal sealed class TailContext : ISourceContext, ILogger
     private readonly Dictionary<OriginId, (long Position, Dictionary<string, object> Attributes)> _origins = [];
     private readonly List<OriginId> _order = [];
     private readonly List<string> _bodies = [];
+    private readonly List<string> _messages = [];
 
     public string Name => "logs";
 
@@ -33,7 +34,17 @@ internal sealed class TailContext : ISourceContext, ILogger
     /// <summary>Positions that a second channel stands at, ahead of this one.</summary>
     public Dictionary<OriginId, long[]> Cuts { get; } = [];
 
-    public List<string> Messages { get; } = [];
+    /// <summary>What was logged; a copy.</summary>
+    public List<string> Messages
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _messages];
+            }
+        }
+    }
 
     public List<(ComponentStatus Status, string? Reason)> Reports { get; } = [];
 
@@ -74,7 +85,8 @@ internal sealed class TailContext : ISourceContext, ILogger
         }
     }
 
-    public void SetPosition(OriginId origin, long position)
+    /// <summary>The channel forgets what it stored of an origin from a position on, as one restored from a backup does.</summary>
+    public void Rewind(OriginId origin, long position)
     {
         lock (_lock)
         {
@@ -135,7 +147,7 @@ internal sealed class TailContext : ISourceContext, ILogger
     {
         lock (_lock)
         {
-            Messages.Add($"{logLevel}: {formatter(state, exception)}");
+            _messages.Add($"{logLevel}: {formatter(state, exception)}");
         }
     }
 

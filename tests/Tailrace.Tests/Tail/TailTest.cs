@@ -1,11 +1,14 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Tailrace.Files;
 
 namespace Tailrace.Tests.Tail;
 
 /// <summary>A directory of files and a source that follows them.</summary>
-public abstract class TailTest : IDisposable
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "DisposeAsync does it.")]
+[SuppressMessage("Usage", "VSTHRD003:Avoid awaiting foreign Tasks", Justification = "The run awaited is the test's own.")]
+public abstract class TailTest : IAsyncLifetime
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
     private CancellationTokenSource _stop = new();
@@ -19,12 +22,13 @@ public abstract class TailTest : IDisposable
 
     protected TailTest() => Options = new TailOptions { Paths = [At("*.log")], PollInterval = TimeSpan.FromMilliseconds(20) };
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
-        StopAsync().GetAwaiter().GetResult();
+        await StopAsync();
         _stop.Dispose();
         Directory.Delete(Folder, recursive: true);
-        GC.SuppressFinalize(this);
     }
 
     internal string At(string name) => Path.Combine(Folder, name);
@@ -62,10 +66,17 @@ public abstract class TailTest : IDisposable
         if (_run is not null)
         {
             await _stop.CancelAsync();
-            await _run.WaitAsync(Deadline);
-            _run = null;
-            Assert.Equal(0, Context.Appending);
+            await EndAsync();
         }
+    }
+
+    /// <summary>Waits for the run to end by itself; throws what it threw.</summary>
+    internal async Task EndAsync()
+    {
+        Task run = _run!;
+        _run = null;
+        await run.WaitAsync(Deadline);
+        Assert.Equal(0, Context.Appending);
     }
 
     /// <summary>Waits for a condition; fails with what was delivered if it does not come.</summary>
@@ -84,17 +95,33 @@ public abstract class TailTest : IDisposable
         }
     }
 
+    internal Task WaitForLogAsync(string text) => WaitForAsync(() => Context.Messages.Any(message => message.Contains(text, StringComparison.Ordinal)), $"log line with '{text}'");
+
     internal async Task ExpectAsync(params string[] bodies)
     {
         await WaitForAsync(() => Context.Bodies.Length >= bodies.Length, $"{bodies.Length} events");
         Assert.Equal(bodies, Context.Bodies);
     }
 
-    /// <summary>Waits until the source has surely looked at everything at least once more.</summary>
-    internal async Task SettleAsync()
+    /// <summary>Waits until the source has surely looked at everything once more: for a line appended to a file it follows.</summary>
+    internal async Task SettleAsync(string? name = null)
     {
         string marker = $"marker {Guid.NewGuid():N}";
-        Write($"{marker}.log", marker + "\n");
+        Append(name ?? $"{marker}.log", marker + "\n");
         await WaitForAsync(() => Context.Bodies.Contains(marker), "the marker");
+    }
+
+    /// <summary>Writes over a file's bytes in one write, so that its size is never less than the new content's.</summary>
+    internal void Overwrite(string name, string text)
+    {
+        using var file = new FileStream(At(name), FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        file.Write(Encoding.Latin1.GetBytes(text));
+        file.SetLength(text.Length);
+    }
+
+    internal void Truncate(string name)
+    {
+        using var file = new FileStream(At(name), FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        file.SetLength(0);
     }
 }
