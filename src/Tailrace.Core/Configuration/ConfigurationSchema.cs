@@ -81,7 +81,7 @@ public sealed class ConfigurationSchema(ComponentCatalog catalog)
             definitions[variant] = Variant(registration);
             cases.Add(new JsonObject
             {
-                ["if"] = new JsonObject { ["properties"] = new JsonObject { ["type"] = new JsonObject { ["const"] = registration.Type } } },
+                ["if"] = new JsonObject { ["properties"] = new JsonObject { ["type"] = new JsonObject { ["const"] = registration.Type } }, ["required"] = new JsonArray("type") },
                 ["then"] = Reference(variant),
             });
         }

@@ -44,7 +44,12 @@ internal sealed class DurationConverter : TextConverter<TimeSpan>
 
     protected override string Format(TimeSpan value)
     {
-        (string unit, long ticks) = Units.Last(candidate => candidate.Unit == "ms" || (value.Ticks != 0 && value.Ticks % candidate.Ticks == 0));
+        if (value == TimeSpan.Zero)
+        {
+            return "0s";
+        }
+
+        (string unit, long ticks) = Units.Last(candidate => candidate.Unit == "ms" || value.Ticks % candidate.Ticks == 0);
         return string.Create(CultureInfo.InvariantCulture, $"{(decimal)value.Ticks / ticks}{unit}");
     }
 }

@@ -108,6 +108,10 @@ public sealed class PluginLoader(ComponentCatalog catalog)
         }
     }
 
-    private static string Reason(Exception exception) =>
-        exception is TargetInvocationException or TypeInitializationException && exception.InnerException is { } inner ? Reason(inner) : exception.Message;
+    private static string Reason(Exception exception) => exception switch
+    {
+        TargetInvocationException or TypeInitializationException when exception.InnerException is { } inner => Reason(inner),
+        BadImageFormatException => $"its main assembly cannot be read: {exception.Message}",
+        _ => exception.Message,
+    };
 }

@@ -61,7 +61,7 @@ public sealed class OptionConvertersTests
         Gen.Long[-1_000_000, 90_000_000_000].Sample(ticks => Assert.Equal(new(SubscriberStartKind.Timestamp, ticks * 100), Read<SubscriberStart>(Write(new SubscriberStart(SubscriberStartKind.Timestamp, ticks * 100)))));
         Assert.Equal("1h", Write(TimeSpan.FromHours(1)));
         Assert.Equal("90m", Write(TimeSpan.FromMinutes(90)));
-        Assert.Equal("0ms", Write(TimeSpan.Zero));
+        Assert.Equal("0s", Write(TimeSpan.Zero));
         Assert.Equal("end", Write(SubscriberStart.End));
     }
 

@@ -27,7 +27,7 @@ public sealed class PluginLoaderTests : IDisposable
         Assert.Equal([], Load());
         string output = Path.Combine(_directory, "counts");
         string file = Path.Combine(_directory, "agent.yaml");
-        File.WriteAllText(file, $"agent: {{ name: a }}\nsources: {{ s: {{ type: tail, paths: [a], channels: [c] }} }}\nchannels: {{ c: {{ type: file }} }}\nsinks: {{ k: {{ type: sample_counter, channel: c, path: '{output}' }} }}\n");
+        await File.WriteAllTextAsync(file, $"agent: {{ name: a }}\nsources: {{ s: {{ type: tail, paths: [a], channels: [c] }} }}\nchannels: {{ c: {{ type: file }} }}\nsinks: {{ k: {{ type: sample_counter, channel: c, path: '{output}' }} }}\n");
 
         (AgentConfiguration? configuration, IReadOnlyList<ConfigurationError> errors) = new ConfigurationLoader(_catalog, _ => null).Load([file]);
         Assert.Equal([], errors);
@@ -45,7 +45,7 @@ public sealed class PluginLoaderTests : IDisposable
 
         Assert.Equal(DeliveryResult.Delivered, await sink.DeliverAsync(batch.All, CancellationToken.None));
         Assert.Equal(DeliveryResult.Delivered, await sink.DeliverAsync(batch.All.Skip(2), CancellationToken.None));
-        Assert.Equal("3 0\n1 2\n", File.ReadAllText(output));
+        Assert.Equal("3 0\n1 2\n", await File.ReadAllTextAsync(output));
         AssertIsolated(sink);
     }
 
@@ -111,7 +111,7 @@ public sealed class PluginLoaderTests : IDisposable
             ("f-older", "it was built against contract 0, and this agent has contract 1. Get a newer build of the plugin."),
             ("g-throwing", "No luck."),
             ("h-no-plugin", "must implement IPlugin"),
-            ("i-not-dotnet", ""),
+            ("i-not-dotnet", "its main assembly cannot be read: "),
             ("j-bad-deps", ""),
             ("y-sample-again", "Sink type sample_counter of Tailrace.SamplePlugin is registered already by Tailrace.SamplePlugin."),
         ];
