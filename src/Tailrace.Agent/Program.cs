@@ -44,4 +44,5 @@ if (parsed.Errors.Count > 0)
     return ExitCode.Usage;
 }
 
-return await parsed.InvokeAsync();
+// Signals are the host's business: the parser would end the process two seconds after SIGTERM. A fault is to be seen, not swallowed.
+return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
