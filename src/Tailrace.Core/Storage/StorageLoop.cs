@@ -28,7 +28,7 @@ internal sealed partial class StorageLoop(
     private EventRange _rest;           // what is left of the transaction
     private long _position;             // every event below is routed
     private long _low;                  // as last recorded
-    private long _syncedLow;
+    private long _committedLow;
     private Task? _sync;
     private long _syncing;
     private Task _pressure = Task.CompletedTask;
@@ -85,7 +85,9 @@ internal sealed partial class StorageLoop(
 
     private void Adopt(IEnumerable<Bucket> buckets)
     {
-        _low = _syncedLow = journal.State.Low;
+        _low = journal.State.Low;
+        _committedLow = subscriber.Cursor;
+        _isUnsynced = _low > _committedLow; // a crash came between the journal and the cursor
         subscriber.Seek(_low);
         _position = subscriber.Position;
         _hasPassedOver = _position > _low;
@@ -177,8 +179,10 @@ internal sealed partial class StorageLoop(
 
     private async ValueTask RouteAsync()
     {
-        while (_rest.Count > 0 && !_isBlocked && !_wake.IsSet)
+        bool isOpened = false; // a new file gets its first event before anything else happens to it
+        while (_rest.Count > 0 && !_isBlocked && (isOpened || !_wake.IsSet))
         {
+            isOpened = false;
             long start = _position;
             try
             {
@@ -198,6 +202,7 @@ internal sealed partial class StorageLoop(
                 if (!_isBlocked)
                 {
                     await OpenAsync(needed.Bucket, needed.Range);
+                    isOpened = true;
                 }
             }
         }
@@ -374,9 +379,11 @@ internal sealed partial class StorageLoop(
         _pressure = subscriber.Pressure;
         if (!_pressure.IsCompleted)
         {
-            _ = _pressure.ContinueWith(_ => _wake.Set(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            WakeAfter(_pressure);
         }
     }
+
+    private void WakeAfter(Task task) => _ = task.ContinueWith(_ => _wake.Set(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
     /// <summary>Ends a bucket's tail at the read position: everything of the bucket below it is in the file.</summary>
     private void Roll(Bucket bucket)
@@ -548,10 +555,10 @@ internal sealed partial class StorageLoop(
         {
             await _sync;
             _sync = null;
-            if (_syncing > _syncedLow)
+            if (_syncing > _committedLow)
             {
-                _syncedLow = _syncing;
-                await subscriber.CommitAsync(_syncedLow, _leaving.Token);
+                _committedLow = _syncing;
+                await subscriber.CommitAsync(_committedLow, _leaving.Token);
             }
         }
 
@@ -559,18 +566,8 @@ internal sealed partial class StorageLoop(
         {
             _isUnsynced = false;
             _syncing = _low;
-            _sync = Task.Run(
-                async () =>
-                {
-                    try
-                    {
-                        await journal.SyncAsync(_leaving.Token);
-                    }
-                    finally
-                    {
-                        _wake.Set();
-                    }
-                });
+            _sync = Task.Run(() => journal.SyncAsync(_leaving.Token));
+            WakeAfter(_sync);
         }
     }
 
