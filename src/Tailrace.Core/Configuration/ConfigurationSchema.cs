@@ -86,13 +86,19 @@ public sealed class ConfigurationSchema(ComponentCatalog catalog)
             });
         }
 
-        return new JsonObject
+        var variants = new JsonObject
         {
             ["type"] = "object",
             ["properties"] = new JsonObject { ["type"] = Types(kinds) },
             ["required"] = new JsonArray("type"),
-            ["allOf"] = cases,
         };
+        if (cases.Count > 0)
+        {
+            // A schema with an empty list of conditions is none.
+            variants["allOf"] = cases;
+        }
+
+        return variants;
     }
 
     private JsonObject Types(ComponentKind[] kinds) =>

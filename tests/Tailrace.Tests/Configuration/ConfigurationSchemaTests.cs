@@ -44,6 +44,10 @@ public sealed class ConfigurationSchemaTests
     }
 
     [Fact]
+    public void Kinds_without_a_type_leave_no_empty_list_of_conditions() =>
+        Assert.DoesNotContain("\"allOf\":[]", new ConfigurationSchema(new ComponentCatalog()).Generate().ToJsonString(), StringComparison.Ordinal);
+
+    [Fact]
     public void Nothing_in_it_depends_on_the_machine() => Assert.Null(_schema["properties"]!["agent"]!["properties"]!["name"]!["default"]);
 
     [Fact]
