@@ -16,6 +16,7 @@ internal sealed partial class FileHints : IDisposable
     private readonly HashSet<string> _watched = [];
     private readonly ILogger _logger;
     private HashSet<string> _changed = [];
+    private bool _toldUnwatched;
     private bool _scanDue;
     private bool _pollDue;
     private int _signalled;
@@ -51,9 +52,14 @@ internal sealed partial class FileHints : IDisposable
 
         foreach (string directory in directories)
         {
-            if (_watcher.TryAdd(directory)) // again at every scan: a directory may have been removed and made anew
+            if (_watcher.TryAdd(directory, out string? problem)) // again at every scan: a directory may have been removed and made anew
             {
                 _watched.Add(directory);
+            }
+            else if (problem is not null && !_toldUnwatched)
+            {
+                _toldUnwatched = true;
+                LogNotWatched(directory, problem);
             }
         }
     }
@@ -94,8 +100,7 @@ internal sealed partial class FileHints : IDisposable
     public void Dispose()
     {
         _timer.Dispose();
-        _watcher?.Dispose();
-        _signal.Dispose();
+        _watcher?.Dispose(); // the semaphore is left alone: a last tick of the timer may still be on its way
     }
 
     private void OnPoll()
@@ -127,13 +132,16 @@ internal sealed partial class FileHints : IDisposable
 
     [LoggerMessage(LogLevel.Warning, "No change notifications from the system ({Reason}); files are looked at every poll_interval.")]
     private partial void LogNoHints(string reason);
+
+    [LoggerMessage(LogLevel.Warning, "No change notifications for {Directory}, perhaps others too ({Problem}); files there are looked at every poll_interval.")]
+    private partial void LogNotWatched(string directory, string problem);
 }
 
 /// <summary>Tells of changes in directories: one class per system.</summary>
 internal interface IDirectoryWatcher : IDisposable
 {
-    /// <summary>Starts watching a directory, or sees to it that it is still watched; false if that cannot be.</summary>
-    bool TryAdd(string directory);
+    /// <summary>Starts watching a directory, or sees to it that it is still watched; false if that cannot be, with the reason unless there is no such directory.</summary>
+    bool TryAdd(string directory, out string? problem);
 
     /// <summary>Stops watching a directory.</summary>
     void Remove(string directory);

@@ -9,12 +9,6 @@ namespace Tailrace.Files;
 /// </summary>
 internal sealed partial class FollowedFiles : IDisposable
 {
-    /// <summary>How long a file that looks like a copy of a followed one is left alone after it last grew: copying and truncating is one way to rotate.</summary>
-    private static readonly TimeSpan CopyWait = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long after a truncation a copy of what was truncated is recognised by its first bytes alone.</summary>
-    private static readonly TimeSpan TruncatedFor = TimeSpan.FromMinutes(1);
-
     private readonly ISourceContext _context;
     private readonly TailOptions _options;
     private readonly ILogger _logger;
@@ -23,10 +17,9 @@ internal sealed partial class FollowedFiles : IDisposable
     private readonly Dictionary<(ulong Device, UInt128 File), TailedFile> _files = [];
     private readonly Dictionary<string, TailedFile> _byPath = new(StringComparer.Ordinal);
     private readonly RememberedFiles _remembered = new();
-    private readonly Dictionary<string, (long Length, long Since)> _held = [];
+    private readonly SuspectedCopies _copies;
     private readonly HashSet<string> _knownDirectories;
     private readonly FileProblems _problems;
-    private readonly List<(RememberedFile File, long When)> _truncated = [];
     private int _open;
     private bool _scanned;
 
@@ -36,6 +29,7 @@ internal sealed partial class FollowedFiles : IDisposable
         _options = options;
         _logger = context.Logger;
         _problems = new FileProblems(context);
+        _copies = new SuspectedCopies(context.Time);
         _paths = [.. options.Paths.Select(pattern => new PathPattern(pattern))];
         _excluded = [.. options.Exclude.Select(pattern => new PathPattern(pattern))];
         foreach (OriginState state in context.GetOrigins())
@@ -76,7 +70,7 @@ internal sealed partial class FollowedFiles : IDisposable
         found.Sort((a, b) => a.Written != b.Written ? a.Written.CompareTo(b.Written) : string.CompareOrdinal(a.Path, b.Path));
         found.RemoveAll(TryResume);
         FindRotated(lost);
-        _truncated.RemoveAll(file => _context.Time.GetElapsedTime(file.When) > TruncatedFor);
+        _copies.Keep(found.Select(file => file.Path));
         foreach (FoundFile file in found)
         {
             Decide(file);
@@ -102,7 +96,7 @@ internal sealed partial class FollowedFiles : IDisposable
         file.Handle = null;
         _open--;
         RememberedFile old = Forget(file);
-        _truncated.Add((old, _context.Time.GetTimestamp()));
+        _copies.AddTruncated(old);
         TailedFile again = Mint(new FoundFile(file.Path, handle, file.Identity, default), file.Marks.Generation + 1, 0, file.Detached);
         FindRotated([old]);
         return again;
@@ -295,7 +289,7 @@ internal sealed partial class FollowedFiles : IDisposable
             LogContinued(found.Path, continued.Position, continued.Marks.Path);
             Resume(continued, found, detached: false);
         }
-        else if (length > 0 && _scanned && FindLonger(found, length) is { } longer)
+        else if (length > 0 && _scanned && _copies.FindTruncated(found.Path, found.Handle, length) is { } longer)
         {
             LogCopyRead(found.Path, longer.Marks.Path);
             Mint(found, 0, length);
@@ -322,43 +316,9 @@ internal sealed partial class FollowedFiles : IDisposable
         _files.Values.FirstOrDefault(file => file.Detached && file.Position > 0 && file.Path == found.Path && file.Marks.HeadLength > 0
             && DurableFile.Identify(file.Handle!).Links == 0 && file.Marks.Match(found.Handle, file.Position));
 
-    /// <summary>A file truncated a moment ago of which this is a copy, made while it was shorter than what was read of it in the end.</summary>
-    private RememberedFile? FindLonger(FoundFile found, long length) =>
-        _truncated.Select(truncated => truncated.File).FirstOrDefault(file => RememberedFiles.IsRotatedName(file.Marks.Path, found.Path) && file.Position >= length && file.BeginsLike(found.Handle, length));
-
-    /// <summary>
-    /// Whether a file may be the copy of a followed one that is about to be truncated: named like a rotated one, with the same bytes as far as
-    /// it goes. It is left alone until the other is truncated, it turns out to differ, or nothing has happened for a while.
-    /// </summary>
-    private bool IsHeldBack(FoundFile found, long length)
-    {
-        if (!_scanned || _context.Once || !_files.Values.Any(file => !file.Detached && file.Position > 0 && RememberedFiles.IsRotatedName(file.Path, found.Path) && BeginsLike(file, found.Handle, length)))
-        {
-            _held.Remove(found.Path);
-            return false;
-        }
-
-        long now = _context.Time.GetTimestamp();
-        if (!_held.TryGetValue(found.Path, out (long Length, long Since) held) || held.Length != length)
-        {
-            _held[found.Path] = (length, now);
-            return true;
-        }
-
-        return length == 0 || _context.Time.GetElapsedTime(held.Since, now) < CopyWait || !_held.Remove(found.Path);
-    }
-
-    private bool BeginsLike(TailedFile file, SafeFileHandle other, long length)
-    {
-        Span<byte> head = stackalloc byte[(int)Math.Min(length, FileMarks.MaxHead)];
-        Span<byte> otherHead = stackalloc byte[head.Length];
-        if (!TryOpen(file) || RandomAccess.GetLength(file.Handle!) < file.Position || !file.AnchorHolds())
-        {
-            return true; // moved or truncated, which is about to be noticed
-        }
-
-        return LogFile.Read(file.Handle!, head, 0) == head.Length && LogFile.Read(other, otherHead, 0) == head.Length && head.SequenceEqual(otherHead);
-    }
+    private bool IsHeldBack(FoundFile found, long length) =>
+        _scanned && !_context.Once && _copies.IsHeldBack(found.Path, length, () => _files.Values.Any(file =>
+            !file.Detached && file.Position > 0 && RememberedFiles.IsRotatedName(file.Path, found.Path) && (!TryOpen(file) || SuspectedCopies.BeginsLike(file, found.Handle, length))));
 
     /// <summary>Looks for files under rotated names, also such as no pattern matches: what was left unread of them is still to be had there.</summary>
     private void FindRotated(List<RememberedFile> missing)
@@ -452,30 +412,6 @@ internal sealed partial class FollowedFiles : IDisposable
             }
         }
     }
-
-    [LoggerMessage(LogLevel.Information, "Following {Path} from byte {Position}.")]
-    private partial void LogFollowed(string path, long position);
-
-    [LoggerMessage(LogLevel.Information, "Going on with {Path} at byte {Position}.")]
-    private partial void LogResumed(string path, long position);
-
-    [LoggerMessage(LogLevel.Information, "{Path} goes on at byte {Position} from what was read of {OldPath}.")]
-    private partial void LogContinued(string path, long position, string oldPath);
-
-    [LoggerMessage(LogLevel.Information, "{Path} is a copy of what was read of {OldPath} before that was truncated; it is not read again.")]
-    private partial void LogCopyRead(string path, string oldPath);
-
-    [LoggerMessage(LogLevel.Information, "{OldPath} is now called {Path}; going on with it.")]
-    private partial void LogRenamed(string oldPath, string path);
-
-    [LoggerMessage(LogLevel.Information, "{Path} was renamed or deleted; it is read to its end and watched for another {RotateWait}.")]
-    private partial void LogDetached(string path, TimeSpan rotateWait);
-
-    [LoggerMessage(LogLevel.Warning, "{Path} was truncated or rewritten: it was read up to byte {Position}, has {Length} bytes now and is read from its start. What was written just before a truncation may be lost.")]
-    private partial void LogRewritten(string path, long position, long length);
-
-    [LoggerMessage(LogLevel.Warning, "{Path} is not what it was when it was last read (truncated, rewritten, or a new file with a used inode); it is read from its start.")]
-    private partial void LogReplaced(string path);
 
     private readonly record struct FoundFile(string Path, SafeFileHandle Handle, FileIdentity Identity, DateTime Written);
 }

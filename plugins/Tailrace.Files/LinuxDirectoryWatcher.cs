@@ -41,11 +41,15 @@ internal sealed unsafe partial class LinuxDirectoryWatcher : IDirectoryWatcher
         _thread.Start();
     }
 
-    public bool TryAdd(string directory)
+    public bool TryAdd(string directory, out string? problem)
     {
+        const int noEntry = 2;
+        const int notADirectory = 20;
+        problem = null;
         int watch = inotify_add_watch(_instance, directory, Modified | NamesChanged | SelfGone | DirectoriesOnly);
         if (watch < 0)
         {
+            problem = Marshal.GetLastPInvokeError() is noEntry or notADirectory ? null : Marshal.GetLastPInvokeErrorMessage();
             return false;
         }
 
@@ -85,11 +89,14 @@ internal sealed unsafe partial class LinuxDirectoryWatcher : IDirectoryWatcher
             WaitHandle[] next = [_stopped, _armed];
             while (WaitHandle.WaitAny(next) != 0 && !_stopped.WaitOne(1)) // a millisecond, so that a busy file of no interest does not keep this running
             {
-                nint filled = read(_instance, buffer, size);
-                if (filled > 0)
+                nint filled = 0;
+                while (!_stopped.WaitOne(0) && filled <= 0)
                 {
-                    Tell(new ReadOnlySpan<byte>(buffer, (int)filled));
+                    var wait = new PollDescriptor { Descriptor = (int)_instance.DangerousGetHandle(), Events = 1 };
+                    filled = poll(&wait, 1, 1000) > 0 ? read(_instance, buffer, size) : 0; // the second is for a stop that could not wake it
                 }
+
+                Tell(new ReadOnlySpan<byte>(buffer, (int)Math.Max(0, filled)));
             }
         }
         finally
@@ -125,6 +132,16 @@ internal sealed unsafe partial class LinuxDirectoryWatcher : IDirectoryWatcher
             }
         }
     }
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Happened;
+    }
+
+    [LibraryImport("libc")]
+    private static partial int poll(PollDescriptor* descriptors, nuint count, int milliseconds);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int inotify_init1(int flags);

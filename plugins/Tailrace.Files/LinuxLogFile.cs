@@ -6,6 +6,9 @@ namespace Tailrace.Files;
 /// <summary>The Linux side of <see cref="LogFile"/>: .NET's own open blocks on a pipe without a writer and cannot tell one beforehand.</summary>
 internal static unsafe partial class LinuxLogFile
 {
+    private const int CurrentDirectory = -100;
+    private const int TypeMask = 0xF000;
+    private const int RegularFile = 0x8000;
     private const int NoEntry = 2;
     private const int Interrupted = 4;
     private const int NotADirectory = 20;
@@ -14,6 +17,12 @@ internal static unsafe partial class LinuxLogFile
     public static SafeFileHandle? TryOpen(string path, out string? problem)
     {
         problem = null;
+        if (TypeOf(path) is not (RegularFile or 0))
+        {
+            problem = "it is not a regular file"; // opening it would be noticed: a pipe's writer goes on and finds nobody
+            return null;
+        }
+
         int descriptor;
         while ((descriptor = open(path, NonBlockingCloseOnExec)) < 0)
         {
@@ -32,6 +41,13 @@ internal static unsafe partial class LinuxLogFile
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
+    private static int TypeOf(string path)
+    {
+        const uint type = 0x1;
+        byte* result = stackalloc byte[256];
+        return statx(CurrentDirectory, path, 0, type, result) == 0 ? *(ushort*)(result + 28) & TypeMask : 0;
+    }
+
     public static long BornAt(SafeFileHandle handle)
     {
         // struct statx has one layout on all architectures: mask 0, birth time 80 (seconds) and 88 (nanoseconds); 256 bytes
@@ -42,6 +58,9 @@ internal static unsafe partial class LinuxLogFile
             ? unchecked((*(long*)(result + 80) * 1_000_000_000) + *(uint*)(result + 88))
             : 0;
     }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(int directory, string path, int flags, uint mask, byte* result);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(SafeFileHandle file, string path, int flags, uint mask, byte* result);

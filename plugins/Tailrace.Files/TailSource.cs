@@ -61,7 +61,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            await HarvestAsync(files, wait: false);
+            await HarvestAsync(files);
             (bool pollDue, bool scanDue) = hints.Take(ref changed);
             if (!context.Once && (scanDue || pollDue) && context.Time.GetTimestamp() >= nextScan)
             {
@@ -83,14 +83,10 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
                 }
             }
 
-            if (_turns.TryDequeue(out TailedFile? next))
+            bool full = _inFlight.Count >= MaxInFlight || (_inFlight.Count > 0 && _bytesInFlight + options.BatchSize.Bytes > MaxBytesInFlight);
+            if (!full && _turns.TryDequeue(out TailedFile? next))
             {
                 next.Queued = false;
-                while (_inFlight.Count >= MaxInFlight || (_inFlight.Count > 0 && _bytesInFlight + options.BatchSize.Bytes > MaxBytesInFlight))
-                {
-                    await HarvestAsync(files, wait: true);
-                }
-
                 try
                 {
                     TakeTurn(next, files, hints, reader, cancellationToken);
@@ -104,14 +100,14 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
 
                 files.Release(next);
             }
-            else if (_inFlight.Count == 0 && context.Once)
+            else if (context.Once && _inFlight.Count == 0)
             {
                 CheckAllRead(files);
                 return;
             }
             else
             {
-                await hints.WaitAsync(cancellationToken);
+                await hints.WaitAsync(cancellationToken); // also while the channels take nothing: new files are still found, and rotated ones held
             }
         }
     }
@@ -214,7 +210,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     /// <summary>Whether a renamed or deleted file has been at its end for so long that nothing more is expected.</summary>
     private bool IsOver(TailedFile file, long length)
     {
-        if (!file.Detached || file.Position + file.Scanned < length)
+        if (!file.Detached || file.Position + file.Scanned < length - 1) // one byte may be half a character of UTF-16
         {
             file.EndSeen = null;
             return false;
@@ -244,12 +240,11 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         }
     }
 
-    /// <summary>Takes note of the appends that have ended, in the order they were made. Waits for the first of them if told so.</summary>
-    private async Task HarvestAsync(FollowedFiles files, bool wait)
+    /// <summary>Takes note of the appends that have ended, in the order they were made.</summary>
+    private async Task HarvestAsync(FollowedFiles files)
     {
-        while (_inFlight.TryPeek(out SentBatch? sent) && (wait || sent.Append.IsCompleted))
+        while (_inFlight.TryPeek(out SentBatch? sent) && sent.Append.IsCompleted)
         {
-            wait = false;
             TailedFile file = sent.File;
             try
             {

@@ -5,8 +5,9 @@ internal sealed class WindowsDirectoryWatcher(Action<string?, bool> onChange) : 
 {
     private readonly Dictionary<string, FileSystemWatcher> _watchers = [];
 
-    public bool TryAdd(string directory)
+    public bool TryAdd(string directory, out string? problem)
     {
+        problem = null;
         if (_watchers.TryGetValue(directory, out FileSystemWatcher? watcher) && watcher.EnableRaisingEvents)
         {
             return true;
@@ -35,7 +36,8 @@ internal sealed class WindowsDirectoryWatcher(Action<string?, bool> onChange) : 
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            watcher?.Dispose(); // not there or not allowed: polling sees what there is
+            problem = Directory.Exists(directory) ? exception.Message : null;
+            watcher?.Dispose();
             return false;
         }
     }

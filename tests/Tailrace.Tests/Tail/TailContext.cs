@@ -14,6 +14,7 @@ internal sealed class TailContext : ISourceContext, ILogger
     private readonly List<OriginId> _order = [];
     private readonly List<string> _bodies = [];
     private readonly List<string> _messages = [];
+    private Task _last = Task.CompletedTask;
 
     public string Name => "logs";
 
@@ -105,18 +106,22 @@ internal sealed class TailContext : ISourceContext, ILogger
     public async ValueTask AppendAsync(EventBatch batch, CancellationToken cancellationToken)
     {
         using EventBatch share = batch.Share();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task before;
         lock (_lock)
         {
             MostAppending = Math.Max(MostAppending, ++Appending);
+            (before, _last) = (_last, done.Task);
         }
 
         try
         {
-            if (BeforeAppend is { } before)
+            if (BeforeAppend is { } wait)
             {
-                await before(batch, cancellationToken);
+                await wait(batch, cancellationToken);
             }
 
+            await before; // in order, as a channel stores
             cancellationToken.ThrowIfCancellationRequested();
             Store(batch);
         }
@@ -126,6 +131,8 @@ internal sealed class TailContext : ISourceContext, ILogger
             {
                 Appending--;
             }
+
+            done.SetResult();
         }
     }
 

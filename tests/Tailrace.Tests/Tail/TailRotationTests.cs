@@ -51,6 +51,39 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
+    public async Task A_file_renamed_while_down_to_any_name_a_pattern_matches_is_not_read_again()
+    {
+        Write("a.log", "one\n");
+        await OnceAsync();
+        File.Move(At("a.log"), At("other.log"));
+        Append("other.log", "two\n");
+        await OnceAsync();
+        Assert.Equal(["one", "two"], Context.Bodies);
+    }
+
+    [Fact]
+    public async Task Files_are_found_and_held_while_the_channel_takes_nothing()
+    {
+        Write("a.log", "one\n");
+        using var gate = new SemaphoreSlim(0);
+        Context.BeforeAppend = async (_, token) => await gate.WaitAsync(token);
+        Options = Options with { BatchSize = new ByteSize(8 << 20) };
+        Start();
+        await WaitForAsync(() => Context.Appending == 1, "the first append");
+        for (int i = 0; i < 5; i++)
+        {
+            Write("b.log", $"{i}\n");
+            await WaitForAsync(() => Context.Messages.Count(message => message.Contains("Following", StringComparison.Ordinal)) == i + 2, "the file found");
+            File.Delete(At("b.log"));
+            await WaitForAsync(() => Context.Messages.Count(message => message.Contains("was renamed or deleted", StringComparison.Ordinal)) == i + 1, "its deletion seen");
+        }
+
+        gate.Release(100);
+        await WaitForAsync(() => Context.Bodies.Length == 6, "all that was written");
+        Assert.Equal(["0", "1", "2", "3", "4", "one"], Context.Bodies.Order());
+    }
+
+    [Fact]
     public async Task A_deleted_file_is_read_to_its_end_and_its_last_line_comes_after_the_wait()
     {
         var time = new FakeTimeProvider();
