@@ -74,13 +74,14 @@ internal sealed class BucketFile
             file = await destination.Store.CreateAsync(path, cancellationToken);
             return new BucketFile(path, file, destination.Format, destination.Options.Compression, first, now);
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception)
         {
             if (file is not null)
             {
                 await file.DisposeAsync();
             }
 
+            cancellationToken.ThrowIfCancellationRequested();
             throw new StoreFailedException($"{path} could not be created: {exception.Message}", exception);
         }
     }

@@ -1,25 +1,105 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
 namespace Tailrace.Core.Storage;
 
-/// <summary>Completes and publishes files beside the loop. Each range is published by one task; ranges of one bucket one after the other.</summary>
-internal sealed partial class StoragePublisher(Destination destination, StorageJournal journal, StoreRetry retry, ILogger logger)
+/// <summary>What became of publishing a range.</summary>
+/// <param name="Bucket">Its bucket.</param>
+/// <param name="Range">The range.</param>
+/// <param name="IsPublished">False: the file was lost on the way, and the range has to be read again.</param>
+/// <param name="Error">What went wrong beyond repair; null otherwise.</param>
+internal readonly record struct Publication(Bucket Bucket, BucketRange Range, bool IsPublished, Exception? Error);
+
+/// <summary>
+/// Completes and publishes files beside the loop, a few at a time; the ranges of one bucket one after the other, so that commits are
+/// recorded in order. The loop calls everything but what is said to run beside it.
+/// </summary>
+internal sealed partial class StoragePublisher(Destination destination, StorageJournal journal, StoreRetry retry, ILogger logger, WakeUp wake, CancellationToken leaving)
 {
-    /// <summary>
-    /// Publishes a filled range: intent durable, file complete, name given. Tries again until that is done. False if the file was lost on
-    /// the way and the range has to be read again.
-    /// </summary>
-    public async Task<bool> PublishAsync(Bucket bucket, BucketRange range, BucketFile file, CancellationToken cancellationToken)
+    /// <summary>How many files are published at once.</summary>
+    public const int MaxBusy = 4;
+
+    private readonly Queue<Bucket> _waiting = new();
+    private readonly ConcurrentQueue<Publication> _done = new();
+
+    /// <summary>How many files are being published.</summary>
+    public int Busy { get; private set; }
+
+    /// <summary>True if nothing waits or is being published.</summary>
+    public bool IsIdle => Busy == 0 && _waiting.Count == 0;
+
+    /// <summary>Has the first range of a bucket published when its turn comes, if it is filled.</summary>
+    public void Enqueue(Bucket bucket)
+    {
+        if (!bucket.IsQueued && bucket.Ranges.Count > 0 && bucket.Ranges[0].State == RangeState.Filled)
+        {
+            bucket.IsQueued = true;
+            _waiting.Enqueue(bucket);
+        }
+    }
+
+    /// <summary>Starts publishing what waits, as far as there is room. Ends of it are told by the wake-up and <see cref="TryTake"/>.</summary>
+    public void Start()
+    {
+        while (Busy < MaxBusy && _waiting.TryDequeue(out Bucket? bucket))
+        {
+            bucket.IsQueued = false;
+            BucketRange range = bucket.Ranges[0];
+            range.State = RangeState.Publishing;
+            Busy++;
+            _ = Task.Run(() => RunAsync(bucket, range, range.File!), CancellationToken.None);
+        }
+    }
+
+    /// <summary>What has come to an end since the last call.</summary>
+    public bool TryTake(out Publication publication)
+    {
+        bool any = _done.TryDequeue(out publication);
+        Busy -= any ? 1 : 0;
+        return any;
+    }
+
+    /// <summary>Deletes a temporary file; what cannot be deleted now is deleted at the next start. Runs beside the loop too.</summary>
+    public async ValueTask DeleteAsync(BucketFile file)
     {
         try
         {
-            await journal.SyncAsync(cancellationToken);
-            await file.CompleteAsync(cancellationToken);
+            await destination.Store.DeleteAsync(file.TemporaryPath, leaving);
+        }
+        catch (Exception exception) when (!leaving.IsCancellationRequested)
+        {
+            Log.LeftBehind(logger, file.TemporaryPath, exception.Message);
+        }
+    }
+
+    private async Task RunAsync(Bucket bucket, BucketRange range, BucketFile file)
+    {
+        Publication result;
+        try
+        {
+            result = new Publication(bucket, range, await PublishAsync(bucket, range, file), null);
+        }
+        catch (Exception exception)
+        {
+            result = new Publication(bucket, range, false, exception); // the loop throws it
+        }
+
+        _done.Enqueue(result);
+        wake.Set();
+    }
+
+    /// <summary>Intent durable, file complete, name given: the first two once, the last until it is done.</summary>
+    private async Task<bool> PublishAsync(Bucket bucket, BucketRange range, BucketFile file)
+    {
+        try
+        {
+            await journal.SyncAsync(leaving);
+            await file.CompleteAsync(leaving);
         }
         catch (StoreFailedException exception)
         {
             Log.Incomplete(logger, exception.Message);
-            await DeleteAsync(file, cancellationToken);
+            await DeleteAsync(file);
             return false;
         }
         finally
@@ -27,35 +107,22 @@ internal sealed partial class StoragePublisher(Destination destination, StorageJ
             await file.CloseAsync();
         }
 
-        bool published = false;
-        await retry.RunAsync(async token => published = await TryPublishAsync(bucket, range, file, token), cancellationToken);
-        return published;
+        bool isPublished = false;
+        await retry.RunAsync(async _ => isPublished = await TryPublishAsync(bucket, range, file), leaving);
+        return isPublished;
     }
 
-    /// <summary>Deletes a temporary file; what cannot be deleted now is deleted at the next start.</summary>
-    public async ValueTask DeleteAsync(BucketFile file, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await destination.Store.DeleteAsync(file.TemporaryPath, cancellationToken);
-        }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            Log.LeftBehind(logger, file.TemporaryPath, exception.Message);
-        }
-    }
-
-    private async ValueTask<bool> TryPublishAsync(Bucket bucket, BucketRange range, BucketFile file, CancellationToken cancellationToken)
+    private async ValueTask<bool> TryPublishAsync(Bucket bucket, BucketRange range, BucketFile file)
     {
         string path = Destination.Join(bucket.Path, range.Intent.Name);
-        if (range.Intent.Foreign && !await ReclaimAsync(bucket, range, path, cancellationToken))
+        if (range.Intent.Foreign && !await ReclaimAsync(bucket, range, path))
         {
             throw Foreign(path);
         }
 
         try
         {
-            if (await destination.Store.PublishAsync(file.TemporaryPath, path, cancellationToken))
+            if (await destination.Store.PublishAsync(file.TemporaryPath, path, leaving))
             {
                 return true;
             }
@@ -63,9 +130,9 @@ internal sealed partial class StoragePublisher(Destination destination, StorageJ
         catch (FileNotFoundException)
         {
             // Either an attempt whose answer was lost has renamed it, or somebody has deleted it.
-            return range.IsAttempted && await ExistsAsync(path, cancellationToken);
+            return range.IsAttempted && await ExistsAsync(path);
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is not StoreFailedException)
+        catch (Exception exception) when (!leaving.IsCancellationRequested)
         {
             range.IsAttempted = true;
             throw new StoreFailedException($"{path} could not be published: {exception.Message}", exception);
@@ -73,37 +140,40 @@ internal sealed partial class StoragePublisher(Destination destination, StorageJ
 
         if (range.IsAttempted)
         {
-            await DeleteAsync(file, cancellationToken);
+            await DeleteAsync(file);
             return true;
         }
 
-        range.Intent = range.Intent with { Foreign = true };
-        journal.Intend(bucket.Path, range.Intent);
-        await journal.SyncAsync(cancellationToken);
+        await MarkAsync(bucket, range, isForeign: true);
         throw Foreign(path);
     }
 
-    /// <summary>Once somebody else's file is out of the way, the name stands for ours again: that must be durable before it is tried.</summary>
-    private async ValueTask<bool> ReclaimAsync(Bucket bucket, BucketRange range, string path, CancellationToken cancellationToken)
+    /// <summary>Once somebody else's file is out of the way the name stands for ours again: that must be durable before it is tried.</summary>
+    private async ValueTask<bool> ReclaimAsync(Bucket bucket, BucketRange range, string path)
     {
-        if (await ExistsAsync(path, cancellationToken))
+        if (await ExistsAsync(path))
         {
             return false;
         }
 
-        range.Intent = range.Intent with { Foreign = false };
-        journal.Intend(bucket.Path, range.Intent);
-        await journal.SyncAsync(cancellationToken);
+        await MarkAsync(bucket, range, isForeign: false);
         return true;
     }
 
-    private async ValueTask<bool> ExistsAsync(string path, CancellationToken cancellationToken)
+    private async ValueTask MarkAsync(Bucket bucket, BucketRange range, bool isForeign)
+    {
+        range.Intent = range.Intent with { Foreign = isForeign };
+        journal.Intend(bucket.Path, range.Intent);
+        await journal.SyncAsync(leaving);
+    }
+
+    private async ValueTask<bool> ExistsAsync(string path)
     {
         try
         {
-            return await destination.Store.StatAsync(path, cancellationToken) is not null;
+            return await destination.Store.StatAsync(path, leaving) is not null;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (!leaving.IsCancellationRequested)
         {
             throw new StoreFailedException($"{path} could not be looked up: {exception.Message}", exception);
         }

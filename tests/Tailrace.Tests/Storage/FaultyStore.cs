@@ -19,6 +19,9 @@ internal sealed class FaultyWorld(int seed, double failures, double crashes)
     /// <summary>Crashes and failures left; without a bound a run might never end.</summary>
     public int Budget { get; set; } = 40;
 
+    /// <summary>Told the final name before each publishing.</summary>
+    public Action<string>? BeforePublish { get; set; }
+
     public bool Chance(double probability)
     {
         lock (_gate)
@@ -99,6 +102,7 @@ internal sealed class FaultyWorld(int seed, double failures, double crashes)
         {
             ApplyZombies(all: false);
             client.ThrowIfDead();
+            BeforePublish?.Invoke(final);
             bool isLost = Spend(failures);
             bool isFatal = Spend(crashes * 2);
             if (!isLost && !isFatal)

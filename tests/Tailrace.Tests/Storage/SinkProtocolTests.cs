@@ -14,7 +14,7 @@ namespace Tailrace.Tests.Storage;
 /// </summary>
 public sealed partial class SinkProtocolTests(ITestOutputHelper output)
 {
-    private static int Runs => int.TryParse(Environment.GetEnvironmentVariable("TAILRACE_SINK_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 1500;
+    private static int Runs => int.TryParse(Environment.GetEnvironmentVariable("TAILRACE_SINK_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 700;
 
     [Theory]
     [InlineData("crashes", 0, 0.04)]
@@ -57,6 +57,7 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
             },
         };
 
+        world.BeforePublish = path => Assert.Contains(Path.GetFileName(path), Encoding.ASCII.GetString(File.ReadAllBytes(Path.Combine(bench.JournalDirectory, "journal"))));
         bool isDone = false;
         for (int attempt = 0; !isDone; attempt++)
         {
@@ -86,6 +87,11 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
                     stopping.Cancel();
                 }
             };
+            subscriber.OnCommit = offset =>
+            {
+                using var journal = StorageJournal.Open(bench.JournalDirectory, bench.Logger);
+                Assert.True(journal.State.Low >= offset, "the cursor is ahead of the journal");
+            };
             try
             {
                 await bench.Sink(subscriber).RunAsync(stopping.Token, abort.Token);
@@ -108,10 +114,12 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
     private static void Check(FaultyWorld world, Feed feed)
     {
         var seen = new int[feed.Buckets.Count];
+        var names = new List<Match>();
         foreach ((string path, byte[] content) in world.Files.Where(file => !file.Key.StartsWith('_')))
         {
             Match name = FileName().Match(path);
             Assert.True(name.Success, path);
+            names.Add(name);
             long start = long.Parse(name.Groups["start"].Value, CultureInfo.InvariantCulture);
             long end = long.Parse(name.Groups["end"].Value, CultureInfo.InvariantCulture);
             long last = -1;
@@ -127,13 +135,23 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
             }
         }
 
+        foreach (IGrouping<string, Match> directory in names.GroupBy(name => name.Groups["directory"].Value))
+        {
+            string end = "";
+            foreach (Match name in directory.OrderBy(name => name.Value, StringComparer.Ordinal))
+            {
+                Assert.True(string.CompareOrdinal(name.Groups["start"].Value, end) >= 0, $"{name.Value} starts before {end}");
+                end = name.Groups["end"].Value;
+            }
+        }
+
         for (int i = 0; i < seen.Length; i++)
         {
             Assert.True(seen[i] == 1, $"event {i} of {seen.Length} is in {seen[i]} files:\n{string.Join('\n', world.Files.Keys.Order())}");
         }
     }
 
-    [GeneratedRegex("^x?(?<bucket>p[0-9])/edge-main-out-(?<start>[0-9]{20})-(?<end>[0-9]{20})-[0-9a-f]{16}\\.log$")]
+    [GeneratedRegex("^(?<directory>x?(?<bucket>p[0-9]))/edge-main-out-(?<start>[0-9]{20})-(?<end>[0-9]{20})-[0-9a-f]{16}\\.log$")]
     private static partial Regex FileName();
 
     /// <summary>Appends events as the sink asks for them; which bucket each is in is known beforehand.</summary>

@@ -120,6 +120,9 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
     /// <summary>Called before each call; throws to crash.</summary>
     public Action? OnCall { get; set; }
 
+    /// <summary>Called with what is committed.</summary>
+    public Action<long>? OnCommit { get; set; }
+
     public void Press()
     {
         TaskCompletionSource pressed = Pressed;
@@ -160,6 +163,7 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
     public ValueTask CommitAsync(long offset, CancellationToken cancellationToken)
     {
         Enter();
+        OnCommit?.Invoke(offset);
         log.Cursor = Math.Max(log.Cursor, offset);
         Interlocked.Decrement(ref _calls);
         return default;
