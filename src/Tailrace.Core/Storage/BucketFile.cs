@@ -6,7 +6,9 @@ namespace Tailrace.Core.Storage;
 internal sealed class StoreFailedException(string message, Exception innerException) : Exception(message, innerException);
 
 /// <summary>A temporary file while events are written to it: serializer, compression, the store's stream. One thread at a time.</summary>
+#pragma warning disable CA1001 // CloseAsync ends it: it answers with what went wrong, which Dispose cannot
 internal sealed class BucketFile
+#pragma warning restore CA1001
 {
     private readonly IStoreFile _file;
     private readonly CountingStream _output;

@@ -107,6 +107,7 @@ internal sealed class PathBuilder
     {
         BeginData();
         ReadOnlySpan<byte> rest = utf8.Length > MaxData ? utf8[..MaxData] : utf8;
+        Span<char> text = stackalloc char[2];
         while (!rest.IsEmpty)
         {
             bool valid = Rune.DecodeFromUtf8(rest, out Rune rune, out int size) == OperationStatus.Done;
@@ -117,7 +118,6 @@ internal sealed class PathBuilder
                 continue;
             }
 
-            Span<char> text = stackalloc char[2];
             int length = rune.EncodeToUtf16(text);
             foreach (char c in text[..length])
             {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
-using Tailrace.Core.Configuration;
 using Tailrace.Core.Storage;
 using Xunit.Abstractions;
 
@@ -25,11 +24,11 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
         int first = int.TryParse(Environment.GetEnvironmentVariable("TAILRACE_SINK_SEED"), CultureInfo.InvariantCulture, out int fixedSeed) ? fixedSeed : Environment.TickCount & 0xFFFFFF;
         int runs = fixedSeed != 0 ? 1 : Runs;
         output.WriteLine($"{what}: seeds {first} to {first + runs - 1}");
-        await Parallel.ForAsync(first, first + runs, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (seed, _) =>
+        await Parallel.ForAsync(first, first + runs, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (seed, token) =>
         {
             try
             {
-                await RunAsync(seed, failures, crashes).WaitAsync(TimeSpan.FromSeconds(60));
+                await RunAsync(seed, failures, crashes).WaitAsync(TimeSpan.FromSeconds(60), token);
             }
             catch (Exception exception)
             {

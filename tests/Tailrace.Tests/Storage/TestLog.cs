@@ -107,8 +107,6 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
 
     public string Name => "out";
 
-    public bool Durable => true;
-
     public long Cursor => log.Cursor;
 
     public long Position { get; private set; } = log.Cursor;
