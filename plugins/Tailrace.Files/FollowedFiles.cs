@@ -316,6 +316,7 @@ internal sealed partial class FollowedFiles : IDisposable
         _files.Values.FirstOrDefault(file => file.Detached && file.Position > 0 && file.Path == found.Path && file.Marks.HeadLength > 0
             && DurableFile.Identify(file.Handle!).Links == 0 && file.Marks.Match(found.Handle, file.Position));
 
+    /// <summary>Whether a new file may be the copy of a followed one that is about to be truncated.</summary>
     private bool IsHeldBack(FoundFile found, long length) =>
         _scanned && !_context.Once && _copies.IsHeldBack(found.Path, length, () => _files.Values.Any(file =>
             !file.Detached && file.Position > 0 && RememberedFiles.IsRotatedName(file.Path, found.Path) && (!TryOpen(file) || SuspectedCopies.BeginsLike(file, found.Handle, length))));

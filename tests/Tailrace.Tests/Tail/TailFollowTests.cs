@@ -86,9 +86,9 @@ public sealed class TailFollowTests : TailTest
     public async Task With_from_end_a_file_that_appears_while_running_is_read_from_its_start()
     {
         Options = Options with { From = TailFrom.End };
+        Write("old.log", "old\n");
         Start();
-        Write("other.txt", "");
-        await Task.Delay(50);
+        await WaitForAsync(() => Context.GetOrigins().Count == 1, "a position of the old file");
         Write("a.log", "first\n");
         await ExpectAsync("first");
     }

@@ -179,11 +179,6 @@ public sealed class TailRotationTests : TailTest
         }
 
         File.Copy(At("app.log"), At("app.log.1"));
-        if (running)
-        {
-            await Task.Delay(100);
-        }
-
         Truncate("app.log");
         Append("app.log", "four\n");
         if (!running)
