@@ -45,7 +45,8 @@ internal sealed record Project(string Name, bool IsPlugin, IReadOnlyList<string>
     private static Project Read(string path, bool isPlugin)
     {
         var document = XDocument.Load(path);
-        IEnumerable<string> Includes(string element) => document.Descendants(element).Select(item => (string?)item.Attribute("Include") ?? "");
+        // What is only built first is not referenced: the agent lays the plugins beside itself so.
+        IEnumerable<string> Includes(string element) => document.Descendants(element).Where(item => (string?)item.Attribute("ReferenceOutputAssembly") != "false").Select(item => (string?)item.Attribute("Include") ?? "");
         return new Project(
             Path.GetFileNameWithoutExtension(path),
             isPlugin,
