@@ -108,7 +108,15 @@ public sealed partial class Topology : IAsyncDisposable
         }
 
         bool delivered = completed && !stopSources.IsCancellationRequested;
-        LogStopping(_logger);
+        if (delivered)
+        {
+            LogDelivered(_logger, Accepted.Events, Accepted.Bytes / 1e6);
+        }
+        else
+        {
+            LogStopping(_logger);
+        }
+
         await stopSources.CancelAsync();
         bool inTime = await EndAsync(sources, sinks, stopSinks, abort);
         await ended.CancelAsync();
@@ -247,6 +255,9 @@ public sealed partial class Topology : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Agent {Agent} runs: {Sources} sources, {Channels} channels, {Sinks} sinks")]
     private static partial void LogRunning(ILogger logger, string agent, int sources, int channels, int sinks);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Everything is delivered: {Events} new events, {Megabytes:F1} MB")]
+    private static partial void LogDelivered(ILogger logger, long events, double megabytes);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Stopping")]
     private static partial void LogStopping(ILogger logger);
