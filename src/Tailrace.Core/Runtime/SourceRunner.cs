@@ -38,29 +38,7 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
         }
     }
 
-    public IReadOnlyList<OriginState> GetOrigins()
-    {
-        var merged = new Dictionary<OriginId, (OriginState State, SortedSet<long> Positions)>();
-        foreach (OriginState origin in channels.SelectMany(channel => channel.GetOrigins()).Concat(orphans))
-        {
-            if (!BelongsHere(origin, out bool isMarker) || isMarker)
-            {
-                continue;
-            }
-
-            if (merged.TryGetValue(origin.Origin, out (OriginState State, SortedSet<long> Positions) known))
-            {
-                known.Positions.Add(origin.Position);
-                merged[origin.Origin] = (origin.Position > known.State.Position ? origin : known.State, known.Positions);
-            }
-            else
-            {
-                merged.Add(origin.Origin, (origin, [origin.Position]));
-            }
-        }
-
-        return [.. merged.Values.Select(entry => entry.State with { Position = entry.Positions.Min, Cuts = [.. entry.Positions.Skip(1)] })];
-    }
+    public IReadOnlyList<OriginState> GetOrigins() => Merge(channels);
 
     public async ValueTask AppendAsync(EventBatch batch, CancellationToken cancellationToken)
     {
@@ -120,26 +98,46 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
     }
 
     /// <summary>
-    /// Brings a channel that is new to this source, or that was renamed, to where the others (or the orphaned channel) stand. A marker origin
-    /// per source tells a new channel from one that a crash has kept from getting a first batch; the latter gets everything.
+    /// Brings a channel that is new to this source to where the others stand, or, where there are no others, to where a channel stands that
+    /// is configured no more: it was renamed. A marker origin per source tells a new channel from one that a crash has kept from getting a
+    /// first batch; the latter gets everything.
     /// </summary>
     private async Task LevelChannelsAsync(CancellationToken cancellationToken)
     {
-        IReadOnlyList<OriginState> known = GetOrigins();
-        foreach (IChannel channel in channels)
+        IChannel[] known = [.. channels.Where(channel => channel.GetOrigins().Any(IsMarker))];
+        IReadOnlyList<OriginState> positions = known.Length > 0 ? Merge(known) : [.. orphans.Where(origin => BelongsHere(origin) && !IsMarker(origin))];
+        foreach (IChannel channel in channels.Except(known))
         {
-            IReadOnlyList<OriginState> own = channel.GetOrigins();
-            if (own.Any(origin => BelongsHere(origin, out bool isMarker) && isMarker))
-            {
-                continue;
-            }
-
-            HashSet<OriginId> has = [.. own.Select(origin => origin.Origin)];
-            Advance[] advances = [.. known.Where(origin => !has.Contains(origin.Origin)).Select(origin => new Advance(origin.Origin, 0, origin.Position, origin.Attributes))];
+            Advance[] advances = [.. positions.Select(origin => new Advance(origin.Origin, 0, origin.Position, origin.Attributes))];
             byte[] attributes = new HeaderBuilder().Add("source", Name).Add("kind", MarkerKind).Encoded.ToArray();
             using EventBatch marker = EventBatch.PositionsOnly([.. advances, new Advance(OriginId.New(), 0, 0, attributes)]);
             Check(await channel.AppendAsync(marker, cancellationToken), channel, marker);
         }
+    }
+
+    /// <summary>What several channels remember together: one that has never stored an origin stands at 0 in it.</summary>
+    private IReadOnlyList<OriginState> Merge(IReadOnlyList<IChannel> channels)
+    {
+        var merged = new Dictionary<OriginId, (OriginState Furthest, int Channels, SortedSet<long> Positions)>();
+        foreach (OriginState origin in channels.SelectMany(channel => channel.GetOrigins()).Where(origin => BelongsHere(origin) && !IsMarker(origin)))
+        {
+            (OriginState furthest, int count, SortedSet<long> positions) = merged.GetValueOrDefault(origin.Origin, (origin, 0, []));
+            positions.Add(origin.Position);
+            merged[origin.Origin] = (origin.Position > furthest.Position ? origin : furthest, count + 1, positions);
+        }
+
+        return
+        [
+            .. merged.Values.Select(entry =>
+            {
+                if (entry.Channels < channels.Count)
+                {
+                    entry.Positions.Add(0);
+                }
+
+                return entry.Furthest with { Position = entry.Positions.Min, Cuts = [.. entry.Positions.Skip(1)] };
+            }),
+        ];
     }
 
     private async Task AppendToAllAsync(EventBatch batch, CancellationToken cancellationToken)
@@ -187,10 +185,10 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
         }
     }
 
-    private bool BelongsHere(OriginState origin, out bool isMarker)
-    {
-        var attributes = new HeaderList(origin.Attributes.Span);
-        isMarker = attributes.TryGet("kind"u8, out EventHeader kind) && kind.ToString() == MarkerKind;
-        return attributes.TryGet("source"u8, out EventHeader source) && source.ToString() == Name;
-    }
+    private bool BelongsHere(OriginState origin) => Is(origin, "source"u8, Name);
+
+    private bool IsMarker(OriginState origin) => BelongsHere(origin) && Is(origin, "kind"u8, MarkerKind);
+
+    private static bool Is(OriginState origin, ReadOnlySpan<byte> attribute, string value) =>
+        new HeaderList(origin.Attributes.Span).TryGet(attribute, out EventHeader header) && header.ToString() == value;
 }
