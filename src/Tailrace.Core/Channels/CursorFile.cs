@@ -16,14 +16,16 @@ internal sealed class CursorFile : IDisposable
     private const int ContentLength = 48;
 
     private readonly Lock _gate = new();
+    private readonly SegmentFiles _files;
     private readonly SafeFileHandle _file;
     private readonly uint _seed;
     private readonly byte[] _record = new byte[RecordSize];
     private long _sequence;
     private bool _dirty;
 
-    private CursorFile(SafeFileHandle file, uint seed)
+    private CursorFile(SegmentFiles files, SafeFileHandle file, uint seed)
     {
+        _files = files;
         _file = file;
         _seed = seed;
     }
@@ -33,18 +35,18 @@ internal sealed class CursorFile : IDisposable
 
     /// <summary>Opens or makes the file.</summary>
     /// <exception cref="IOException">It could not be made, read or written.</exception>
-    public static CursorFile Open(string path, Guid channel)
+    public static CursorFile Open(SegmentFiles files, string path, Guid channel)
     {
         bool isNew = !File.Exists(path);
         SafeFileHandle handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
-        var cursor = new CursorFile(handle, FrameFormat.Seed(channel, 0));
+        var cursor = new CursorFile(files, handle, FrameFormat.Seed(channel, 0));
         try
         {
             cursor.Load();
             if (isNew)
             {
-                DurableFile.SyncData(handle);
-                DurableFile.SyncDirectory(Path.GetDirectoryName(path)!);
+                files.Sync(handle);
+                files.SyncDirectory(Path.GetDirectoryName(path)!);
             }
 
             return cursor;
@@ -85,7 +87,7 @@ internal sealed class CursorFile : IDisposable
         {
             if (_dirty)
             {
-                DurableFile.SyncData(_file);
+                _files.Sync(_file);
                 _dirty = false;
             }
         }

@@ -51,6 +51,9 @@ internal sealed partial class FileChannel
         [LoggerMessage(Level = LogLevel.Warning, Message = "Channel {Channel} could not write its snapshot; no segment is deleted until it can.")]
         public static partial void SnapshotFailed(ILogger logger, Exception exception, string channel);
 
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Channel {Channel} could not reserve space for its snapshot; on a full disk delivered segments may not be deleted before space is made.")]
+        public static partial void NoReserve(ILogger logger, Exception exception, string channel);
+
         [LoggerMessage(Level = LogLevel.Warning, Message = "Channel {Channel} could not delete delivered segments; it tries again.")]
         public static partial void DeleteFailed(ILogger logger, Exception exception, string channel);
 

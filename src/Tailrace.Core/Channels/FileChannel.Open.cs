@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 
 namespace Tailrace.Core.Channels;
 
@@ -18,8 +19,8 @@ internal sealed partial class FileChannel
         FileChannel? channel = null;
         try
         {
-            DurableFile.CreateDirectory(SegmentDirectory(context));
-            DurableFile.CreateDirectory(SubscriberDirectory(context));
+            files.CreateDirectory(SegmentDirectory(context));
+            files.CreateDirectory(SubscriberDirectory(context));
             held = DurableFile.TryLock(Path.Combine(context.Directory, "lock"))
                 ?? throw new ChannelException($"Channel {context.Name}: {context.Directory} is in use by another process. One agent per data directory: stop the other, or give this one its own.");
             Guid id = OpenIdentity(files, context, out bool isReplaced);
@@ -139,6 +140,7 @@ internal sealed partial class FileChannel
         }
 
         TrySnapshot();
+        Reserve();
         new Thread(Write) { IsBackground = true, Name = $"channel {Name}" }.Start();
         if (_sync.Interval > TimeSpan.Zero)
         {
@@ -149,7 +151,7 @@ internal sealed partial class FileChannel
     /// <summary>Opens the cursor of a subscriber that the directory knows; one beyond the log's end is clipped to it.</summary>
     private void OpenPin(string name)
     {
-        CursorFile file = CursorFile.Open(Path.Combine(SubscriberDirectory(_context), name, "cursor"), _id);
+        CursorFile file = CursorFile.Open(_files, Path.Combine(SubscriberDirectory(_context), name, "cursor"), _id);
         if (file.Found is null)
         {
             Log.CursorDamaged(_context.Logger, name, _first);
@@ -180,8 +182,8 @@ internal sealed partial class FileChannel
         string directory = Path.Combine(SubscriberDirectory(_context), name);
         try
         {
-            DurableFile.CreateDirectory(directory);
-            CursorFile file = CursorFile.Open(Path.Combine(directory, "cursor"), _id);
+            _files.CreateDirectory(directory);
+            CursorFile file = CursorFile.Open(_files, Path.Combine(directory, "cursor"), _id);
             file.Write(cursor, Run, Now);
             file.Sync();
             var pin = new Pin(file, cursor);
@@ -191,6 +193,35 @@ internal sealed partial class FileChannel
         catch (IOException exception)
         {
             throw new ChannelException($"Channel {Name}: the cursor of {name} could not be made in {directory}. {exception.Message}", exception);
+        }
+    }
+
+    private void StartRun()
+    {
+        _runs.Add(new ChannelRun(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), _end));
+        if (_runs.Count > ChannelState.MaxRuns)
+        {
+            _runs.RemoveRange(0, _runs.Count - ChannelState.MaxRuns);
+        }
+
+        try
+        {
+            StageRunOnce(_end, Now);
+            _log.Flush();
+            _log.Sync();
+            lock (_gate)
+            {
+                _log.Publish([], _end);
+            }
+
+            _isRunStored = true;
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            // A full disk must not keep the channel from being drained.
+            Log.RunNotStored(_context.Logger, exception, Name);
+            _log.Abort(SegmentFiles.IsDiskFull(exception));
+            _isRunStaged = false;
         }
     }
 }

@@ -379,7 +379,7 @@ internal sealed partial class MemoryChannel : IChannel
     {
         try
         {
-            DurableFile.CreateDirectory(_context.Directory);
+            _files.CreateDirectory(_context.Directory);
             return File.Exists(_path) ? ChannelState.Decode(File.ReadAllBytes(_path)) : new ChannelState();
         }
         catch (InvalidDataException exception)

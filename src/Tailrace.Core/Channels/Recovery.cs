@@ -16,6 +16,7 @@ internal sealed record Recovered(List<Segment> Segments, OriginTable Origins, Li
 internal sealed partial class Recovery(SegmentFiles files, string directory, Guid channel, ChannelState? state, long indexStep, ILogger logger)
 {
     private const int Window = 1 << 20;
+    private const int HeaderWindow = 64 << 10; // where blocks are passed over
 
     private readonly SegmentFiles _files = files;
     private readonly string _directory = directory;
@@ -184,7 +185,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
     /// <summary>Reads the frames that the snapshot does not cover; in the newest segment all of them, blocks too. True if the segment ends well.</summary>
     private bool Scan(Segment segment, long? end, bool isNewest)
     {
-        using var reader = new SegmentReader(_files, segment.Path, segment.Seed, Window);
+        using var reader = new SegmentReader(_files, segment.Path, segment.Seed, isNewest ? Window : HeaderWindow);
         long limit = Math.Min(end ?? long.MaxValue, reader.FileLength);
         long covered = _state is null || segment.Number > _state.Segment ? 0 : segment.Number == _state.Segment ? _state.Position : long.MaxValue;
         long position = SegmentFormat.HeaderSize;

@@ -17,9 +17,15 @@ internal class SegmentFiles
 
     public virtual void Sync(SequentialFile file) => file.Sync();
 
+    public virtual void Sync(SafeFileHandle file) => DurableFile.SyncData(file);
+
     public virtual void Complete(SequentialFile file) => file.Complete();
 
+    public virtual bool Exists(string path) => File.Exists(path);
+
     public virtual void Delete(string path) => File.Delete(path);
+
+    public virtual void CreateDirectory(string path) => DurableFile.CreateDirectory(path);
 
     public virtual void SyncDirectory(string path) => DurableFile.SyncDirectory(path);
 

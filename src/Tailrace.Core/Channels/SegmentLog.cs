@@ -288,11 +288,18 @@ internal sealed class SegmentLog : IDisposable
             return 0;
         }
 
-        using var reader = new SegmentReader(_files, _newest.Path, _newest.Seed, 1 << 20);
         long position = SegmentFormat.HeaderSize;
-        while (position < _newest.End && reader.TryReadHeader(position, _newest.End, out Frame frame) && reader.IsBlockSound(frame))
+        try
         {
-            position = frame.End;
+            using var reader = new SegmentReader(_files, _newest.Path, _newest.Seed, 1 << 20);
+            while (position < _newest.End && reader.TryReadHeader(position, _newest.End, out Frame frame) && reader.IsBlockSound(frame))
+            {
+                position = frame.End;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return position; // it cannot even be opened: none of it is sound
         }
 
         return position;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 
 namespace Tailrace.Core.Channels;
@@ -111,7 +112,11 @@ internal sealed class SegmentReader : IDisposable
         const int covered = 12; // magic, length and the checksum itself
         long position = frame.Position + frame.HeaderLength;
         ReadOnlySpan<byte> start = Peek(position, covered, frame.End);
-        if (frame.BlockLength < EventBatch.BlockOverhead || start.Length < covered || BitConverter.ToUInt32(start[8..]) != frame.BlockChecksum)
+        if (frame.BlockLength < EventBatch.BlockOverhead
+            || start.Length < covered
+            || !start.StartsWith("TRB1"u8)
+            || BinaryPrimitives.ReadInt32LittleEndian(start[4..]) != frame.BlockLength
+            || BinaryPrimitives.ReadUInt32LittleEndian(start[8..]) != frame.BlockChecksum)
         {
             return false;
         }
