@@ -41,8 +41,8 @@ internal sealed class BucketRouter(PathTemplate template)
         return batch.MinTimestamp == batch.MaxTimestamp || template.GetSlot(batch.MinTimestamp).To > batch.MaxTimestamp;
     }
 
-    /// <summary>The bucket of an event; one that is new starts at <paramref name="low"/>.</summary>
-    public Bucket Find(in LogEvent current, long low)
+    /// <summary>The bucket of an event.</summary>
+    public Bucket Find(in LogEvent current)
     {
         if (_last is not null && current.Timestamp >= _slotStart && current.Timestamp < _slotEnd && HasSameHeaders(current))
         {
@@ -53,7 +53,7 @@ internal sealed class BucketRouter(PathTemplate template)
         Dictionary<string, Bucket>.AlternateLookup<ReadOnlySpan<char>> lookup = _buckets.GetAlternateLookup<ReadOnlySpan<char>>();
         if (!lookup.TryGetValue(_path.Path, out Bucket? bucket))
         {
-            bucket = new Bucket(_path.Path.ToString(), low);
+            bucket = new Bucket(_path.Path.ToString(), 0);
             Add(bucket);
         }
 

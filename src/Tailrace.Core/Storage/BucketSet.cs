@@ -55,6 +55,7 @@ internal sealed partial class BucketSet(Destination destination, StorageJournal 
     {
         if (bucket.Ranges.Count == 0)
         {
+            // New, or back after its end was forgotten: below low nothing is left of it.
             bucket.TailStart = Math.Max(bucket.TailStart, Low);
             bucket.Horizon = Math.Max(bucket.Horizon, bucket.TailStart);
         }

@@ -148,14 +148,14 @@ internal sealed class PathBuilder
 
         if (_hasData)
         {
-            if (part[0] is '.' or '_' && (_startsWithData || part.Trim('.').IsEmpty))
-            {
-                part[0] = '-'; // cannot be hidden, nor be . or ..
-            }
-
             if (part[^1] is '.' or ' ')
             {
                 part[^1] = '_'; // Windows drops these
+            }
+
+            if (_startsWithData && (part[0] is '.' or '_'))
+            {
+                part[0] = '-'; // cannot be hidden, nor be . or ..
             }
 
             if (IsDeviceName(part))

@@ -243,7 +243,7 @@ internal sealed partial class StorageLoop : IAsyncDisposable
     {
         EventRange.Enumerator walk = events.GetEnumerator();
         walk.MoveNext();
-        Bucket bucket = _buckets.Router.Find(walk.Current, _buckets.Low);
+        Bucket bucket = _buckets.Router.Find(walk.Current);
         if (_buckets.Router.IsUniform(events.Batch))
         {
             TryWrite(bucket, events);
@@ -253,7 +253,7 @@ internal sealed partial class StorageLoop : IAsyncDisposable
         EventRange.Mark start = walk.Here;
         while (walk.MoveNext())
         {
-            Bucket next = _buckets.Router.Find(walk.Current, _buckets.Low);
+            Bucket next = _buckets.Router.Find(walk.Current);
             if (next != bucket)
             {
                 if (!TryWrite(bucket, walk.RangeFrom(start)))

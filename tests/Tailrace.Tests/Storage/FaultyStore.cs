@@ -202,7 +202,7 @@ internal sealed class FaultyStore(FaultyWorld world, Client client) : IStore
     public ValueTask<IReadOnlyList<string>> ListAsync(string directory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<IReadOnlyList<string>>(world.Call(
             client,
-            () => world.Files.Keys.Where(path => path.StartsWith(directory + "/", StringComparison.Ordinal)).Select(path => path[(directory.Length + 1)..]).ToList()));
+            () => world.Files.Keys.Where(path => world.Chance(0.6) && path.StartsWith(directory + "/", StringComparison.Ordinal)).Select(path => path[(directory.Length + 1)..]).ToList()));
 
     public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {

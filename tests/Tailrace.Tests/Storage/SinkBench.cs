@@ -106,6 +106,9 @@ internal sealed class SinkBench : IComponentContext, IDisposable
             .OrderBy(file => file.Item1, StringComparer.Ordinal)]
         : [];
 
+    /// <summary>The same without what is being written.</summary>
+    public (string Name, string Content)[] PublishedOnly() => [.. Published().Where(file => !file.Name.StartsWith('_'))];
+
     public static async Task UntilAsync(Func<bool> condition)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));

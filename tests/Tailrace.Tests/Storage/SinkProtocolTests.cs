@@ -194,7 +194,7 @@ public sealed partial class SinkProtocolTests(ITestOutputHelper output)
     }
 
     /// <summary>A clock whose timers are in a hurry, so that back-offs take no time.</summary>
-    private sealed class HurriedTime : TimeProvider
+    internal sealed class HurriedTime : TimeProvider
     {
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
             base.CreateTimer(callback, state, dueTime > TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : dueTime, period);

@@ -118,6 +118,9 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
     /// <summary>Called before each call; throws to crash.</summary>
     public Action? OnCall { get; set; }
 
+    /// <summary>A take waits for more.</summary>
+    public bool IsWaiting { get; private set; }
+
     /// <summary>Called with what is committed.</summary>
     public Action<long>? OnCommit { get; set; }
 
@@ -142,11 +145,13 @@ internal sealed class TestSubscriber(TestLog log) : ISubscriber
                     return transaction;
                 }
 
+                IsWaiting = true;
                 await changed.WaitAsync(cancellationToken);
             }
         }
         finally
         {
+            IsWaiting = false;
             Interlocked.Decrement(ref _calls);
         }
     }
