@@ -181,7 +181,7 @@ public sealed class SourceRunnerTests : IAsyncDisposable
         return channel;
     }
 
-    private async Task RunAsync(IReadOnlyList<IChannel> channels, Func<ISourceContext, Task> body, string name = "logs")
+    private static async Task RunAsync(IReadOnlyList<IChannel> channels, Func<ISourceContext, Task> body, string name = "logs")
     {
         var failures = new ConcurrentQueue<Exception>();
         var catalog = new ComponentCatalog();
