@@ -16,7 +16,7 @@ public sealed class PipelineTests : IDisposable
     [InlineData("tail-memory.yaml")]
     public async Task Once_publishes_the_input_byte_for_byte_in_bounded_memory_and_nothing_new_the_second_time(string pipeline)
     {
-        Workplace.WriteNumberedLines(_place.Input, Long ? 2_000_000_000 : 200_000_000);
+        int lines = Workplace.WriteNumberedLines(_place.Input, Long ? 2_000_000_000 : 200_000_000);
         using (AgentProcess agent = AgentProcess.Start(["run", Repository.Pipeline(pipeline), "--once"], _place.Variables))
         {
             long peak = 0;
@@ -29,6 +29,7 @@ public sealed class PipelineTests : IDisposable
             }
 
             Assert.True(await exit == 0, agent.Output);
+            Assert.Contains($"Everything is delivered: {lines} new events", agent.Output, StringComparison.Ordinal);
             if (OperatingSystem.IsLinux())
             {
                 Assert.InRange(peak, 1, 150_000_000);

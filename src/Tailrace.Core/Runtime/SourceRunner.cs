@@ -15,6 +15,8 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
     private readonly IInterceptor[] _interceptors = new IInterceptor[configuration.Interceptors.Count];
     private IChannelSelector? _selector;
     private bool _levelled;
+    private long _events;
+    private long _bytes;
 
     public bool Once => once;
 
@@ -25,7 +27,7 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
     public bool Ended { get; private set; }
 
     /// <summary>Events and bytes of blocks accepted by all channels.</summary>
-    public (long Events, long Bytes) Accepted { get; private set; }
+    public (long Events, long Bytes) Accepted => (Interlocked.Read(ref _events), Interlocked.Read(ref _bytes));
 
     /// <summary>Runs the source until it ends by itself (only with <c>--once</c>) or is cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -51,7 +53,9 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
             await AppendToAllAsync(batch, cancellationToken);
         }
 
-        Accepted = (Accepted.Events + batch.Count, Accepted.Bytes + batch.BlockLength);
+        // Appends in flight end on threads of their own.
+        Interlocked.Add(ref _events, batch.Count);
+        Interlocked.Add(ref _bytes, batch.BlockLength);
     }
 
     public void ReportProgress(long doneBytes, long knownBytes) => Progress = (doneBytes, knownBytes);
