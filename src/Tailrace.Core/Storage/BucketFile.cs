@@ -6,9 +6,7 @@ namespace Tailrace.Core.Storage;
 internal sealed class StoreFailedException(string message, Exception innerException) : Exception(message, innerException);
 
 /// <summary>A temporary file while events are written to it: serializer, compression, the store's stream. One thread at a time.</summary>
-#pragma warning disable CA1001 // CloseAsync ends it: it answers with what went wrong, which Dispose cannot
-internal sealed class BucketFile
-#pragma warning restore CA1001
+internal sealed class BucketFile : IAsyncDisposable
 {
     private readonly IStoreFile _file;
     private readonly CountingStream _output;
@@ -156,6 +154,8 @@ internal sealed class BucketFile
             return exception;
         }
     }
+
+    public async ValueTask DisposeAsync() => await CloseAsync();
 
     /// <summary>Counts what passes; drops it once the file is abandoned, since compressors write when they are disposed.</summary>
     private sealed class CountingStream(Stream inner) : Stream

@@ -97,7 +97,7 @@ internal sealed partial class StorageLoop : IAsyncDisposable
     {
         EndTransaction();
         await _leaving.CancelAsync();
-        while (_publisher.Busy > 0)
+        while (_publisher.Busy > 0 || _sync is { IsCompleted: false })
         {
             _wake.Reset();
             while (_publisher.TryTake(out _))
@@ -105,7 +105,7 @@ internal sealed partial class StorageLoop : IAsyncDisposable
                 // what became of it is found out at the next start
             }
 
-            if (_publisher.Busy > 0)
+            if (_publisher.Busy > 0 || _sync is { IsCompleted: false })
             {
                 await _wake.WaitAsync(long.MaxValue);
             }
@@ -117,11 +117,6 @@ internal sealed partial class StorageLoop : IAsyncDisposable
             {
                 await CloseAsync(file);
             }
-        }
-
-        if (_sync is not null)
-        {
-            await _sync.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         _leaving.Dispose();

@@ -96,7 +96,7 @@ public sealed class StorageSinkTests : IDisposable
         await PublishedAsync(Name(4, 5));
         await SinkBench.UntilAsync(() => _bench.Log.Cursor == 5);
         await abort.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(TimeSpan.FromSeconds(20)));
     }
 
     [Fact]
@@ -116,7 +116,7 @@ public sealed class StorageSinkTests : IDisposable
         await PublishedAsync("a/" + Name(0, 4), "b/" + Name(0, 4), "c/" + Name(0, 4));
         await SinkBench.UntilAsync(() => _bench.Log.Cursor == 4);
         await abort.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(TimeSpan.FromSeconds(20)));
     }
 
     [Fact]
@@ -214,7 +214,7 @@ public sealed class StorageSinkTests : IDisposable
             await SinkBench.UntilAsync(() => _bench.LastReport == ComponentStatus.Degraded);
             Assert.Contains("was not written by this sink", _bench.Reports[^1].Reason, StringComparison.Ordinal);
             await abort.CancelAsync();
-            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(TimeSpan.FromSeconds(20)));
             Assert.Equal([(Name(0, 1), "theirs")], _bench.PublishedOnly());
             Assert.Equal(0, _bench.Log.Cursor);
         }
@@ -257,7 +257,7 @@ public sealed class StorageSinkTests : IDisposable
         await PublishedAsync("old/a/" + Name(0, 4), "old/b/" + Name(0, 3)); // event 4 is held
         await SinkBench.UntilAsync(() => _bench.Log.Cursor == 4);
         await abort.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(TimeSpan.FromSeconds(20)));
 
         // As if the run before had been cut off behind its intent for b: the name is not there.
         _bench.Log.Cursor = 0;
