@@ -15,10 +15,9 @@ namespace Tailrace.Agent;
 internal static partial class AgentHost
 {
     /// <summary>Runs an agent to its end; the answer is the process's exit code.</summary>
-    public static async Task<int> RunAsync(IReadOnlyList<string> files, bool once, LogFormat logFormat, IReadOnlyList<string> logLevels)
+    public static async Task<int> RunAsync(IReadOnlyList<string> files, bool once, LogSettings log)
     {
-        // A service's current directory is the system's, not ours: nothing may depend on it.
-        if (!Logging.TryCreate(logFormat, logLevels, out Serilog.Core.Logger? serilog, out string? problem))
+        if (!Logging.TryCreate(log, out Serilog.Core.Logger? serilog, out string? problem))
         {
             await Console.Error.WriteLineAsync($"tailrace: {problem}");
             return ExitCode.Usage;
@@ -34,6 +33,11 @@ internal static partial class AgentHost
             if (configuration is null)
             {
                 InspectCommands.PrintErrors(errors);
+                foreach (ConfigurationError error in log.File is null ? [] : errors)
+                {
+                    LogConfiguration(logger, error);
+                }
+
                 return ExitCode.Configuration;
             }
 
@@ -84,6 +88,9 @@ internal static partial class AgentHost
             signal.Cancel = true;
             LogHangUp(logger);
         });
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "{Error}")]
+    private static partial void LogConfiguration(Microsoft.Extensions.Logging.ILogger logger, ConfigurationError error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Problem}")]
     private static partial void LogPlugin(Microsoft.Extensions.Logging.ILogger logger, string problem);

@@ -23,18 +23,24 @@ internal enum LogFormat
     Json,
 }
 
+/// <summary>What the command line says of the log.</summary>
+/// <param name="Format">How lines look.</param>
+/// <param name="Levels">Levels: one for all, or NAME=LEVEL.</param>
+/// <param name="File">A file that gets the log too; null for none.</param>
+internal sealed record LogSettings(LogFormat Format, IReadOnlyList<string> Levels, string? File);
+
 /// <summary>Sets Serilog up. Lines go to standard error, so that standard output stays free for what a command prints.</summary>
 internal static class Logging
 {
     private const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext}: {Message:lj}{NewLine}{Exception}";
 
     /// <summary>Makes the logger; false with what is wrong if a level cannot be understood.</summary>
-    public static bool TryCreate(LogFormat format, IReadOnlyList<string> levels, [NotNullWhen(true)] out Logger? logger, out string? problem)
+    public static bool TryCreate(LogSettings settings, [NotNullWhen(true)] out Logger? logger, out string? problem)
     {
         logger = null;
         problem = null;
         LoggerConfiguration configuration = new LoggerConfiguration().MinimumLevel.Information().MinimumLevel.Override("Microsoft", LogEventLevel.Warning);
-        foreach (string level in levels)
+        foreach (string level in settings.Levels)
         {
             string[] parts = level.Split('=', 2);
             if (!Enum.TryParse(parts[^1], ignoreCase: true, out LogEventLevel parsed) || !Enum.IsDefined(parsed))
@@ -46,13 +52,20 @@ internal static class Logging
             configuration = parts.Length == 1 ? configuration.MinimumLevel.Is(parsed) : configuration.MinimumLevel.Override(parts[0], parsed);
         }
 
-        ITextFormatter formatter = format switch
+        ITextFormatter formatter = settings.Format switch
         {
             LogFormat.Json => new CompactJsonFormatter(),
             LogFormat.Auto when SystemdHelpers.IsSystemdService() => new JournalFormatter(),
             _ => new MessageTemplateTextFormatter(Template, CultureInfo.InvariantCulture),
         };
-        logger = configuration.WriteTo.Console(formatter, standardErrorFromLevel: LogEventLevel.Verbose).CreateLogger();
+        configuration = configuration.WriteTo.Console(formatter, standardErrorFromLevel: LogEventLevel.Verbose);
+        if (settings.File is not null)
+        {
+            ITextFormatter lines = settings.Format == LogFormat.Json ? formatter : new MessageTemplateTextFormatter(Template, CultureInfo.InvariantCulture);
+            configuration = configuration.WriteTo.File(lines, Path.GetFullPath(settings.File, AppContext.BaseDirectory), fileSizeLimitBytes: 16 << 20, rollOnFileSizeLimit: true, retainedFileCountLimit: 5);
+        }
+
+        logger = configuration.CreateLogger();
         return true;
     }
 

@@ -6,10 +6,11 @@ var files = new Argument<string[]>("FILE") { Description = "YAML files, or direc
 var once = new Option<bool>("--once") { Description = "Deliver all there is, then exit: 0 if everything was delivered." };
 var logFormat = new Option<LogFormat>("--log-format") { Description = "auto, text or json (one compact JSON object a line). auto: text, with journal levels under systemd.", DefaultValueFactory = _ => LogFormat.Auto };
 var logLevel = new Option<string[]>("--log-level") { Description = "verbose, debug, information, warning or error; NAME=LEVEL for one component or section, such as sources.access=debug. May be repeated.", DefaultValueFactory = _ => [] };
+var logFile = new Option<string?>("--log-file") { Description = "Write the log to this file too, 16 MiB at most and four older ones beside it. For a Windows service, which has no standard error." };
 var type = new Argument<string?>("TYPE") { Description = "A component type, such as tail.", Arity = ArgumentArity.ZeroOrOne };
 
-var run = new Command("run", "Run an agent until it is stopped (SIGTERM, Ctrl-C), or with --once until everything is delivered.") { files, once, logFormat, logLevel };
-run.SetAction((arguments, _) => AgentHost.RunAsync(arguments.GetValue(files)!, arguments.GetValue(once), arguments.GetValue(logFormat), arguments.GetValue(logLevel)!));
+var run = new Command("run", "Run an agent until it is stopped (SIGTERM, Ctrl-C), or with --once until everything is delivered.") { files, once, logFormat, logLevel, logFile };
+run.SetAction((arguments, _) => AgentHost.RunAsync(arguments.GetValue(files)!, arguments.GetValue(once), new LogSettings(arguments.GetValue(logFormat), arguments.GetValue(logLevel)!, arguments.GetValue(logFile))));
 
 var validate = new Command("validate", "Check a configuration without starting it: every error as FILE:line:column: message, exit 78.") { files };
 validate.SetAction(arguments => InspectCommands.Validate(arguments.GetValue(files)!));
