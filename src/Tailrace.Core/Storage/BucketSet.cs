@@ -180,6 +180,9 @@ internal sealed partial class BucketSet(Destination destination, StorageJournal 
         return low;
     }
 
+    /// <summary>Whether the event that holds low has been rolled.</summary>
+    public bool IsRolled(long low) => Router.Buckets.Any(bucket => bucket.Ranges.Count > 0 && bucket.Ranges[0].First == low);
+
     /// <summary>
     /// Gets ready for reading on from where everything below is published. Files that are sound are kept: their buckets pass over what
     /// they hold. The others are taken out, for the caller to close.

@@ -345,8 +345,9 @@ internal sealed partial class StorageLoop : IAsyncDisposable
             return;
         }
 
+        // While what holds the lowest offset is on its way out already, nothing would be gained; the channel presses again if that is not enough.
         long low = _buckets.FindLow();
-        long oldest = isPressed ? low + ((_buckets.Position - low) / 2) : -1;
+        long oldest = isPressed && !_buckets.IsRolled(low) ? low + ((_buckets.Position - low) / 2) : -1;
         _nextDue = long.MaxValue;
         foreach (Bucket bucket in _buckets.Router.Buckets)
         {
