@@ -33,7 +33,12 @@ internal sealed class ProgressLine : IDisposable
     {
         (long done, long known) = _topology.Progress;
         double seconds = Math.Max(0.001, TimeProvider.System.GetElapsedTime(_started).TotalSeconds);
-        double part = known > 0 ? 100.0 * done / known : 100;
+        if (known == 0)
+        {
+            return; // nothing is known yet, or there is nothing new
+        }
+
+        double part = 100.0 * done / known;
         Console.Error.Write(string.Create(CultureInfo.InvariantCulture, $"{start}{done / 1e6,10:N1} of {known / 1e6:N1} MB taken in ({part:F0} %), {_topology.Accepted.Events:N0} events, {done / 1e6 / seconds:F0} MB/s   "));
     }
 }
