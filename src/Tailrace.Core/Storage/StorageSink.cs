@@ -161,7 +161,7 @@ internal sealed partial class StorageSink
         {
             throw new InvalidOperationException(
                 $"Sink {_configuration.Name} has unfinished files of an earlier configuration that this agent cannot use any more: {exception.Message} "
-                + $"Bring back what it needs, or give those files up with 'tailrace channel abandon'. The journal is in {_directory}.",
+                + $"Bring back what it needs, or give those files up: move the journal out of {_directory}, and the sink starts from its cursor.",
                 exception);
         }
     }
