@@ -169,16 +169,19 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
                 continue;
             }
 
-            if (expected != 0 && segment.Number < expected && _state?.Segments.Exists(known => known.Number > segment.Number && known.Number <= expected) == true)
-            {
-                Log.SegmentMissing(_logger, _directory, segment.Number, chain[^1].Number);
-            }
-
             chain.Add(segment);
             expected = segment.Header.Previous;
         }
 
         chain.Reverse();
+        foreach (SegmentSummary known in _state?.Segments ?? [])
+        {
+            if (!chain.Exists(segment => segment.Number == known.Number))
+            {
+                Log.SegmentMissing(_logger, known.Number, _directory, known.BaseOffset, known.EndOffset);
+            }
+        }
+
         return chain;
     }
 
@@ -294,8 +297,8 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
         [LoggerMessage(Level = LogLevel.Error, Message = "{File} holds nothing that can be read and is set aside as {Aside}. The disk should be checked.")]
         public static partial void SetAside(ILogger logger, string file, string aside);
 
-        [LoggerMessage(Level = LogLevel.Error, Message = "Segments between number {From} and {To} are missing in {Directory}: their events are lost where they were not delivered yet.")]
-        public static partial void SegmentMissing(ILogger logger, string directory, long from, long to);
+        [LoggerMessage(Level = LogLevel.Error, Message = "Segment {Number} is missing in {Directory}: offsets {From} to {To} are lost where they were not delivered yet.")]
+        public static partial void SegmentMissing(ILogger logger, long number, string directory, long from, long to);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "{File} ends at offset {Found}, but the snapshot knows offsets up to {Next}: the events between are lost. New events go on from {Next}.")]
         public static partial void EndsEarly(ILogger logger, string file, long found, long next);

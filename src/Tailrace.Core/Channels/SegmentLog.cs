@@ -319,6 +319,7 @@ internal sealed class SegmentLog : IDisposable
         }
 
         long previousEnd = 0;
+        bool isAfterFailure = _file is null && _newest is not null;
         if (_newest is not null)
         {
             if (_file is not null)
@@ -353,6 +354,11 @@ internal sealed class SegmentLog : IDisposable
         SegmentFormat.Write(bytes, header);
         _files.Write(_file, bytes);
         _durable = 0;
+        if (isAfterFailure)
+        {
+            Sync(); // nothing may be acknowledged here before the disk knows where the segment before ends
+        }
+
         _files.SyncDirectory(_directory);
     }
 }

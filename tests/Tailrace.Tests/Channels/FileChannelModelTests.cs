@@ -11,7 +11,7 @@ public sealed class FileChannelModelTests
 
     [Fact]
     public async Task Any_history_of_appends_reads_commits_seeks_kills_and_stops_loses_and_repeats_nothing() =>
-        await Step.Array[1, 60].SampleAsync(RunAsync, iter: 80, threads: 1);
+        await Step.Array[1, 60].SampleAsync(RunAsync, iter: 50, threads: 1);
 
     private static async Task RunAsync((int Kind, int Who, int Size)[] steps)
     {
