@@ -14,6 +14,7 @@ public sealed unsafe class SequentialFile : IDisposable
     private const int Alignment = 4096;
     private const int InvalidArgument = 22;
 
+    private readonly FileCalls _calls;
     private readonly SafeFileHandle _file;
     private readonly int _capacity;
     private byte* _buffer;
@@ -23,8 +24,9 @@ public sealed unsafe class SequentialFile : IDisposable
     private bool _direct;
     private bool _syncFailed;
 
-    private SequentialFile(string path, SafeFileHandle file, long length, int bufferSize)
+    private SequentialFile(string path, FileCalls calls, SafeFileHandle file, long length, int bufferSize)
     {
+        _calls = calls;
         Path = path;
         _file = file;
         _capacity = Math.Max(Alignment, bufferSize / Alignment * Alignment);
@@ -43,23 +45,27 @@ public sealed unsafe class SequentialFile : IDisposable
     /// <param name="path">Its path; nothing may stand there.</param>
     /// <param name="bufferSize">Bytes gathered before a write; rounded down to a multiple of 4 KiB, at least 4 KiB.</param>
     /// <exception cref="IOException">It exists or could not be made.</exception>
-    public static SequentialFile Create(string path, int bufferSize)
+    public static SequentialFile Create(string path, int bufferSize) => Create(path, bufferSize, FileCalls.Real);
+
+    internal static SequentialFile Create(string path, int bufferSize, FileCalls calls)
     {
-        var file = new SequentialFile(path, OpenHandle(path, FileMode.CreateNew), 0, bufferSize);
+        var file = new SequentialFile(path, calls, calls.Open(path, FileMode.CreateNew, FileAccess.ReadWrite), 0, bufferSize);
         file.GoDirect();
         return file;
     }
 
     /// <summary>Opens a file to go on behind its first <paramref name="length"/> bytes; what stands behind them is cut off.</summary>
     /// <exception cref="IOException">It could not be opened, read or cut, or is shorter than <paramref name="length"/>.</exception>
-    public static SequentialFile Open(string path, long length, int bufferSize)
+    public static SequentialFile Open(string path, long length, int bufferSize) => Open(path, length, bufferSize, FileCalls.Real);
+
+    internal static SequentialFile Open(string path, long length, int bufferSize, FileCalls calls)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        SafeFileHandle handle = OpenHandle(path, FileMode.Open);
-        var file = new SequentialFile(path, handle, length, bufferSize);
+        SafeFileHandle handle = calls.Open(path, FileMode.Open, FileAccess.ReadWrite);
+        var file = new SequentialFile(path, calls, handle, length, bufferSize);
         try
         {
-            long found = RandomAccess.GetLength(handle);
+            long found = calls.GetLength(handle);
             if (found < length)
             {
                 throw new IOException($"{path} is {found} bytes long; {length} bytes are known to have been written. It was cut, or is another file.");
@@ -67,7 +73,7 @@ public sealed unsafe class SequentialFile : IDisposable
 
             if (found > length)
             {
-                RandomAccess.SetLength(handle, length);
+                calls.SetLength(handle, length);
             }
 
             file.ReadTail();
@@ -133,7 +139,7 @@ public sealed unsafe class SequentialFile : IDisposable
     public void Complete()
     {
         Flush();
-        RandomAccess.SetLength(_file, Length);
+        _calls.SetLength(_file, Length);
         SyncOnce();
     }
 
@@ -148,19 +154,8 @@ public sealed unsafe class SequentialFile : IDisposable
         }
     }
 
-    private static SafeFileHandle OpenHandle(string path, FileMode mode)
-    {
-        SafeFileHandle handle = File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
-        if (mode == FileMode.CreateNew && !OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
-        }
-
-        return handle;
-    }
-
     // Only once the tail has been read: a file system may take the flag and then refuse reads that are not aligned to its liking.
-    private void GoDirect() => _direct = OperatingSystem.IsLinux() && LinuxFile.TrySetDirect(_file, true);
+    private void GoDirect() => _direct = _calls.TrySetDirect(_file, true);
 
     // After a failed sync the system may call the pages clean, and the next sync would succeed without having written them.
     private void SyncOnce()
@@ -171,7 +166,7 @@ public sealed unsafe class SequentialFile : IDisposable
         }
 
         _syncFailed = true;
-        DurableFile.SyncData(_file);
+        _calls.Sync(_file);
         _syncFailed = false;
     }
 
@@ -180,7 +175,7 @@ public sealed unsafe class SequentialFile : IDisposable
         int read = 0;
         while (read < _filled)
         {
-            int count = RandomAccess.Read(_file, new Span<byte>(_buffer + read, _filled - read), _start + read);
+            int count = _calls.Read(_file, new Span<byte>(_buffer + read, _filled - read), _start + read);
             if (count == 0)
             {
                 throw new IOException($"{Path} is shorter than it was a moment ago.");
@@ -195,14 +190,14 @@ public sealed unsafe class SequentialFile : IDisposable
         var bytes = new ReadOnlySpan<byte>(_buffer, count);
         try
         {
-            RandomAccess.Write(_file, bytes, _start);
+            _calls.Write(_file, bytes, _start);
         }
         catch (IOException exception) when (_direct && exception.HResult == InvalidArgument)
         {
             // The file system or device wants another alignment: go on through the page cache.
-            LinuxFile.TrySetDirect(_file, false);
+            _calls.TrySetDirect(_file, false);
             _direct = false;
-            RandomAccess.Write(_file, bytes, _start);
+            _calls.Write(_file, bytes, _start);
         }
     }
 }

@@ -37,8 +37,8 @@ internal sealed class CursorFile : IDisposable
     /// <exception cref="IOException">It could not be made, read or written.</exception>
     public static CursorFile Open(SegmentFiles files, string path, Guid channel)
     {
-        bool isNew = !File.Exists(path);
-        SafeFileHandle handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+        bool isNew = !files.Exists(path);
+        SafeFileHandle handle = files.Open(path, FileMode.OpenOrCreate, FileAccess.ReadWrite);
         var cursor = new CursorFile(files, handle, FrameFormat.Seed(channel, 0));
         try
         {
@@ -73,7 +73,7 @@ internal sealed class CursorFile : IDisposable
             BinaryPrimitives.WriteUInt64LittleEndian(record[24..], run);
             BinaryPrimitives.WriteInt64LittleEndian(record[32..], time);
             BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Append(_seed, record[4..ContentLength]));
-            RandomAccess.Write(_file, record, Place(sequence));
+            _files.Write(_file, record, Place(sequence));
             _sequence = sequence;
             _dirty = true;
         }
@@ -104,7 +104,7 @@ internal sealed class CursorFile : IDisposable
         int length = 0;
         while (length < content.Length)
         {
-            int count = RandomAccess.Read(_file, content.AsSpan(length), length);
+            int count = _files.Read(_file, content.AsSpan(length), length);
             if (count == 0)
             {
                 break;
@@ -126,7 +126,7 @@ internal sealed class CursorFile : IDisposable
 
         if (length < content.Length)
         {
-            RandomAccess.Write(_file, content.AsSpan(length), length);
+            _files.Write(_file, content.AsSpan(length), length);
         }
     }
 }

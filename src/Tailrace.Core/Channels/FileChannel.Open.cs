@@ -11,8 +11,12 @@ internal sealed partial class FileChannel
     private const byte IdentityVersion = 1;
 
     /// <summary>Opens the channel in its directory, making it if it is not there.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="context">Where it lives.</param>
+    /// <param name="files">The file operations; others than the real ones in tests.</param>
+    /// <param name="isStepped">Starts no thread: tests call <see cref="Turn"/>, and <see cref="Write"/> to stop it.</param>
     /// <exception cref="ChannelException">Another process has it open, or the directory cannot be used.</exception>
-    public static FileChannel Open(FileChannelOptions options, IChannelContext context, SegmentFiles? files = null)
+    public static FileChannel Open(FileChannelOptions options, IChannelContext context, SegmentFiles? files = null, bool isStepped = false)
     {
         files ??= new SegmentFiles();
         IDisposable? held = null;
@@ -21,20 +25,30 @@ internal sealed partial class FileChannel
         {
             files.CreateDirectory(SegmentDirectory(context));
             files.CreateDirectory(SubscriberDirectory(context));
-            held = DurableFile.TryLock(Path.Combine(context.Directory, "lock"))
+            held = files.TryLock(Path.Combine(context.Directory, "lock"))
                 ?? throw new ChannelException($"Channel {context.Name}: {context.Directory} is in use by another process. One agent per data directory: stop the other, or give this one its own.");
             Guid id = OpenIdentity(files, context, out bool isReplaced);
-            ChannelState? state = isReplaced ? null : ReadState(context, id);
+            ChannelState? state = isReplaced ? null : ReadState(files, context, id);
             Recovered recovered = new Recovery(files, SegmentDirectory(context), id, state, IndexStep(options), context.Logger).Run();
             channel = new FileChannel(options, context, files, id, held, recovered);
             channel.Start(recovered);
+            if (!isStepped)
+            {
+                new Thread(channel.Write) { IsBackground = true, Name = $"channel {context.Name}" }.Start();
+            }
+
             return channel;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception)
         {
             channel?.Release();
             held?.Dispose();
-            throw exception as ChannelException ?? new ChannelException($"Channel {context.Name} in {context.Directory} cannot be opened. {exception.Message}", exception);
+            if (exception is ChannelException || !IsFileError(exception))
+            {
+                throw;
+            }
+
+            throw new ChannelException($"Channel {context.Name} in {context.Directory} cannot be opened. {exception.Message}", exception);
         }
     }
 
@@ -45,7 +59,7 @@ internal sealed partial class FileChannel
     private static string StatePath(IChannelContext context) => Path.Combine(context.Directory, "state");
 
     // Space comes free segment by segment, so a small channel needs small ones.
-    private static long SegmentSize(FileChannelOptions options) => Math.Max(1 << 20, Math.Min(options.SegmentSize.Bytes, options.Capacity.Bytes / 4));
+    private static long SegmentSize(FileChannelOptions options) => Math.Min(options.SegmentSize.Bytes, Math.Max(1 << 20, options.Capacity.Bytes / 4));
 
     private static long IndexStep(FileChannelOptions options) => Math.Min(64 << 10, options.Capacity.Bytes / 1024);
 
@@ -54,9 +68,9 @@ internal sealed partial class FileChannel
     {
         string path = Path.Combine(context.Directory, "channel");
         isNew = false;
-        if (File.Exists(path))
+        if (files.Exists(path))
         {
-            ReadOnlySpan<byte> bytes = File.ReadAllBytes(path);
+            ReadOnlySpan<byte> bytes = files.ReadAll(path);
             if (bytes.Length >= IdentitySize
                 && BinaryPrimitives.ReadUInt32LittleEndian(bytes) == IdentityMagic
                 && BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..]) == Crc32C.Compute(bytes[8..IdentitySize]))
@@ -68,7 +82,7 @@ internal sealed partial class FileChannel
         }
 
         Guid? found = null;
-        foreach (string segment in Directory.EnumerateFiles(SegmentDirectory(context), "*" + SegmentFormat.Extension).OrderDescending(StringComparer.Ordinal))
+        foreach (string segment in files.ListSegments(SegmentDirectory(context)).OrderDescending(StringComparer.Ordinal))
         {
             if (Recovery.ReadHeader(files, segment) is { } header)
             {
@@ -77,7 +91,7 @@ internal sealed partial class FileChannel
             }
         }
 
-        if (found is not null || File.Exists(path))
+        if (found is not null || files.Exists(path))
         {
             Log.IdentityDamaged(context.Logger, path);
         }
@@ -95,17 +109,17 @@ internal sealed partial class FileChannel
         return id;
     }
 
-    private static ChannelState? ReadState(IChannelContext context, Guid id)
+    private static ChannelState? ReadState(SegmentFiles files, IChannelContext context, Guid id)
     {
         string path = StatePath(context);
-        if (!File.Exists(path))
+        if (!files.Exists(path))
         {
             return null;
         }
 
         try
         {
-            ChannelState state = ChannelState.Decode(File.ReadAllBytes(path));
+            ChannelState state = ChannelState.Decode(files.ReadAll(path));
             if (state.Channel == id)
             {
                 return state;
@@ -131,9 +145,9 @@ internal sealed partial class FileChannel
         _log.SyncDirectory();
         _runs.RemoveAll(run => run.FirstOffset >= _end);
         StartRun();
-        foreach (string directory in Directory.EnumerateDirectories(SubscriberDirectory(_context)))
+        foreach (string directory in _files.ListDirectories(SubscriberDirectory(_context)))
         {
-            if (File.Exists(Path.Combine(directory, "cursor")))
+            if (_files.Exists(Path.Combine(directory, "cursor")))
             {
                 OpenPin(Path.GetFileName(directory));
             }
@@ -141,7 +155,6 @@ internal sealed partial class FileChannel
 
         TrySnapshot();
         Reserve();
-        new Thread(Write) { IsBackground = true, Name = $"channel {Name}" }.Start();
         if (_sync.Interval > TimeSpan.Zero)
         {
             _timer = _context.Time.CreateTimer(_ => OnSyncDue(), null, _sync.Interval, _sync.Interval);

@@ -13,59 +13,27 @@ internal sealed partial class FileChannel
     private bool _isRunStaged;
     private bool _isRunStored;
 
-    private void Write()
+    /// <summary>One turn of the writer: it takes what waits, writes it, deletes what has been read; false if there was nothing to do.</summary>
+    internal bool Turn()
+    {
+        Work work;
+        lock (_gate)
+        {
+            work = TakeWork();
+        }
+
+        Do(work);
+        return work != Work.None;
+    }
+
+    /// <summary>Turn after turn until the channel stops, then its end.</summary>
+    internal void Write()
     {
         try
         {
-            while (true)
+            while (WaitForWork() is var work && work != Work.None)
             {
-                bool canDelete;
-                bool isSyncDue;
-                lock (_gate)
-                {
-                    while (true)
-                    {
-                        if (_isAbandoned)
-                        {
-                            return;
-                        }
-
-                        TakeGroup();
-                        canDelete = !_isDeleteDelayed && (_condemned.Count > 0 || _log.CanDelete(GetLow()));
-                        isSyncDue = _isSyncDue;
-                        _isSyncDue = false;
-                        if (_group.Count > 0 || canDelete || isSyncDue)
-                        {
-                            break;
-                        }
-
-                        if (_isStopping)
-                        {
-                            return;
-                        }
-
-                        Monitor.Wait(_gate);
-                    }
-                }
-
-                if (_group.Count > 0)
-                {
-                    WriteGroup();
-                }
-
-                if (isSyncDue)
-                {
-                    TrySync();
-                }
-
-                if (canDelete)
-                {
-                    DeletePassed();
-                }
-                else if (_log.HasRolled)
-                {
-                    TrySnapshot();
-                }
+                Do(work);
             }
         }
         catch (Exception exception)
@@ -78,6 +46,61 @@ internal sealed partial class FileChannel
         finally
         {
             Stop();
+        }
+    }
+
+    private Work WaitForWork()
+    {
+        lock (_gate)
+        {
+            while (!_isAbandoned)
+            {
+                Work work = TakeWork();
+                if (work != Work.None || _isStopping)
+                {
+                    return work;
+                }
+
+                Monitor.Wait(_gate);
+            }
+
+            return Work.None;
+        }
+    }
+
+    /// <summary>Finds out what there is to do, and takes the group to be written. Under the gate.</summary>
+    private Work TakeWork()
+    {
+        TakeGroup();
+        Work work = _group.Count > 0 ? Work.Write : Work.None;
+        if (_isSyncDue)
+        {
+            work |= Work.Sync;
+            _isSyncDue = false;
+        }
+
+        return !_isDeleteDelayed && (_condemned.Count > 0 || _log.CanDelete(GetLow())) ? work | Work.Delete : work;
+    }
+
+    private void Do(Work work)
+    {
+        if (work.HasFlag(Work.Write))
+        {
+            WriteGroup();
+        }
+
+        if (work.HasFlag(Work.Sync))
+        {
+            TrySync();
+        }
+
+        if (work.HasFlag(Work.Delete))
+        {
+            DeletePassed();
+        }
+        else if (_log.HasRolled)
+        {
+            TrySnapshot();
         }
     }
 
@@ -271,5 +294,14 @@ internal sealed partial class FileChannel
             _log.StageRun(Run, offset, time);
             _isRunStaged = true;
         }
+    }
+
+    [Flags]
+    private enum Work
+    {
+        None = 0,
+        Write = 1,
+        Sync = 2,
+        Delete = 4,
     }
 }

@@ -83,7 +83,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
     {
         var segments = new List<Segment>();
         var damaged = new List<string>();
-        foreach (string path in Directory.EnumerateFiles(_directory, "*" + SegmentFormat.Extension).Order(StringComparer.Ordinal))
+        foreach (string path in _files.ListSegments(_directory).Order(StringComparer.Ordinal))
         {
             if (SegmentFormat.BaseOffset(path) < 0)
             {
@@ -120,7 +120,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
         long below = segments.Where(other => other.BaseOffset <= baseOffset).Select(other => other.Number).DefaultIfEmpty().Max();
         long above = segments.Where(other => other.BaseOffset > baseOffset).Select(other => other.Number).DefaultIfEmpty().Min();
         long known = _state?.Segments.Find(other => other.BaseOffset == baseOffset).Number ?? 0;
-        long length = new FileInfo(path).Length;
+        long length = _files.GetLength(path);
         foreach (long number in new[] { known, below + 1, above - 1, 1 })
         {
             if (number <= 0)
@@ -147,7 +147,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
             }
         }
 
-        File.Move(path, path + ".damaged", overwrite: true);
+        _files.Rename(path, path + ".damaged");
         Log.SetAside(_logger, path, path + ".damaged");
         return null;
     }

@@ -2,14 +2,14 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Tailrace.Core.Channels;
 
-/// <summary>Every file operation of a file channel in one place, so that tests can make any of them fail.</summary>
-internal class SegmentFiles
+/// <summary>Every file operation of a file channel in one place, so that tests can make any of them fail, or put a simulated disk behind them.</summary>
+internal class SegmentFiles : FileCalls
 {
-    private const int WriteBuffer = 1 << 20;
+    protected virtual int WriteBuffer => 1 << 20;
 
-    public virtual SequentialFile Create(string path) => SequentialFile.Create(path, WriteBuffer);
+    public virtual SequentialFile Create(string path) => SequentialFile.Create(path, WriteBuffer, this);
 
-    public virtual SequentialFile Open(string path, long length) => SequentialFile.Open(path, length, WriteBuffer);
+    public virtual SequentialFile Open(string path, long length) => SequentialFile.Open(path, length, WriteBuffer, this);
 
     public virtual void Write(SequentialFile file, ReadOnlySpan<byte> bytes) => file.Write(bytes);
 
@@ -17,34 +17,75 @@ internal class SegmentFiles
 
     public virtual void Sync(SequentialFile file) => file.Sync();
 
-    public virtual void Sync(SafeFileHandle file) => DurableFile.SyncData(file);
-
     public virtual void Complete(SequentialFile file) => file.Complete();
 
     public virtual bool Exists(string path) => File.Exists(path);
 
     public virtual void Delete(string path) => File.Delete(path);
 
+    public virtual void Rename(string path, string newPath) => DurableFile.Replace(path, newPath);
+
+    /// <summary>Paths of the files in a directory, in no certain order.</summary>
+    public virtual IEnumerable<string> List(string directory) => Directory.EnumerateFiles(directory);
+
+    public virtual IEnumerable<string> ListDirectories(string directory) => Directory.EnumerateDirectories(directory);
+
     public virtual void CreateDirectory(string path) => DurableFile.CreateDirectory(path);
 
     public virtual void SyncDirectory(string path) => DurableFile.SyncDirectory(path);
 
-    public virtual SafeFileHandle OpenToRead(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+    public virtual IDisposable? TryLock(string path) => DurableFile.TryLock(path);
 
-    public virtual int Read(SafeFileHandle file, Span<byte> bytes, long position) => RandomAccess.Read(file, bytes, position);
+    public virtual SafeFileHandle OpenToRead(string path) => Open(path, FileMode.Open, FileAccess.Read);
+
+    /// <summary>Segments in a directory.</summary>
+    public IEnumerable<string> ListSegments(string directory) => List(directory).Where(path => path.EndsWith(SegmentFormat.Extension, StringComparison.Ordinal));
+
+    public long GetLength(string path)
+    {
+        using SafeFileHandle file = OpenToRead(path);
+        return GetLength(file);
+    }
+
+    /// <summary>A small file whole.</summary>
+    /// <exception cref="IOException">It could not be read, or is too large to be one.</exception>
+    public byte[] ReadAll(string path)
+    {
+        using SafeFileHandle file = OpenToRead(path);
+        long length = GetLength(file);
+        if (length > Array.MaxLength)
+        {
+            throw new IOException($"{path} is {length} bytes long, too much to be one of the channel's small files.");
+        }
+
+        var bytes = new byte[length];
+        int done = 0;
+        while (done < bytes.Length)
+        {
+            int count = Read(file, bytes.AsSpan(done), done);
+            if (count == 0)
+            {
+                return bytes[..done];
+            }
+
+            done += count;
+        }
+
+        return bytes;
+    }
 
     /// <summary>Replaces a small file: temporary file, sync, rename, directory sync.</summary>
     public virtual void Replace(string path, ReadOnlySpan<byte> content)
     {
         string temporary = path + ".tmp";
-        using (SafeFileHandle file = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write, FileShare.Read | FileShare.Delete))
+        using (SafeFileHandle file = Open(temporary, FileMode.Create, FileAccess.Write))
         {
-            RandomAccess.Write(file, content, 0);
-            DurableFile.SyncData(file);
+            Write(file, content, 0);
+            Sync(file);
         }
 
-        DurableFile.Replace(temporary, path);
-        DurableFile.SyncDirectory(Path.GetDirectoryName(path)!);
+        Rename(temporary, path);
+        SyncDirectory(Path.GetDirectoryName(path)!);
     }
 
     /// <summary>Whether a write failed because the disk or a quota is full: that passes, and nothing is broken.</summary>

@@ -62,7 +62,7 @@ internal sealed class SegmentLog : IDisposable
             return;
         }
 
-        SequentialFile file = _files.Open(_newest.Path, canContinue ? _newest.End : new FileInfo(_newest.Path).Length);
+        SequentialFile file = _files.Open(_newest.Path, canContinue ? _newest.End : _files.GetLength(_newest.Path));
         try
         {
             _files.Sync(file);
@@ -341,7 +341,7 @@ internal sealed class SegmentLog : IDisposable
 
         var header = new SegmentHeader(_channel, _lastNumber + 1, offset, time, _newest?.Number ?? 0, previousEnd);
         string path = Path.Combine(_directory, SegmentFormat.FileName(offset));
-        if (File.Exists(path))
+        if (_files.Exists(path))
         {
             path = Path.Combine(_directory, SegmentFormat.FileName(offset, header.Number));
         }

@@ -24,7 +24,7 @@ internal sealed class SegmentReader : IDisposable
     /// <summary>The last error the disk answered with; what could not be read counts as damaged.</summary>
     public IOException? Error { get; private set; }
 
-    public long FileLength => RandomAccess.GetLength(_file);
+    public long FileLength => _files.GetLength(_file);
 
     /// <summary>Forgets what was read ahead.</summary>
     public void Forget()
