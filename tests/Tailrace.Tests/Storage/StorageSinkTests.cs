@@ -295,7 +295,7 @@ public sealed class StorageSinkTests : IDisposable
         _bench.Log.Append(0, "a");
         InvalidOperationException exception = await Assert.ThrowsAsync<InvalidOperationException>(_bench.DrainAsync);
         Assert.Contains("no such configuration", exception.Message, StringComparison.Ordinal);
-        Assert.Contains("channel abandon", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("move the journal out of", exception.Message, StringComparison.Ordinal);
         Assert.Empty(_bench.Published());
     }
 
