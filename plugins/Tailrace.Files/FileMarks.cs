@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using Microsoft.Win32.SafeHandles;
 
 namespace Tailrace.Files;
 
@@ -32,6 +31,8 @@ internal enum TextEncoding
 /// <param name="AnchorHash">The hash of these bytes.</param>
 /// <param name="Encoding">How its bytes become text.</param>
 /// <param name="SkipFrom">The position from which everything up to the next line end belongs to a line that began before the source did; -1 if there is none.</param>
+/// <param name="Part">With <paramref name="SkipFrom"/>: how many events were made of that line before, if it was split and is read on; 0 if the rest is dropped.</param>
+/// <param name="Packed">Of a packed file that was read to its end: its length on disk.</param>
 /// <param name="Generation">How many generations of the same file were known before: counts truncations.</param>
 internal readonly record struct FileMarks(
     string Path,
@@ -45,6 +46,8 @@ internal readonly record struct FileMarks(
     long AnchorHash,
     TextEncoding Encoding,
     long SkipFrom,
+    long Part,
+    long Packed,
     long Generation)
 {
     public const string Kind = "tail";
@@ -99,6 +102,12 @@ internal readonly record struct FileMarks(
                 case var name when name.SequenceEqual("skip_from"u8):
                     marks = marks with { SkipFrom = header.Integer };
                     break;
+                case var name when name.SequenceEqual("part"u8):
+                    marks = marks with { Part = header.Integer };
+                    break;
+                case var name when name.SequenceEqual("packed"u8):
+                    marks = marks with { Packed = header.Integer };
+                    break;
                 case var name when name.SequenceEqual("generation"u8):
                     marks = marks with { Generation = header.Integer };
                     break;
@@ -152,6 +161,16 @@ internal readonly record struct FileMarks(
             attributes.Add("skip_from", SkipFrom);
         }
 
+        if (Part != old.Part)
+        {
+            attributes.Add("part", Part);
+        }
+
+        if (Packed != old.Packed)
+        {
+            attributes.Add("packed", Packed);
+        }
+
         if (Generation != old.Generation)
         {
             attributes.Add("generation", Generation);
@@ -159,25 +178,25 @@ internal readonly record struct FileMarks(
     }
 
     /// <summary>Whether an open file is the one these marks were taken of and still holds what was read of it.</summary>
-    /// <param name="handle">The file.</param>
+    /// <param name="file">The file.</param>
     /// <param name="position">The position that reading goes on from.</param>
-    public bool Match(SafeFileHandle handle, long position)
+    public bool Match(LogFile file, long position)
     {
-        long length = RandomAccess.GetLength(handle);
-        if (length < position || length < AnchorPosition || !HeadMatches(handle, length))
+        long length = file.Length;
+        if (length < position || length < AnchorPosition || !HeadMatches(file, length))
         {
             return false;
         }
 
         Span<byte> anchor = stackalloc byte[(int)Math.Min(AnchorLength, AnchorPosition)];
-        return LogFile.Read(handle, anchor, AnchorPosition - anchor.Length) == anchor.Length && (anchor.Length == 0 || Hash(anchor) == AnchorHash);
+        return file.Read(anchor, AnchorPosition - anchor.Length) == anchor.Length && (anchor.Length == 0 || Hash(anchor) == AnchorHash);
     }
 
     /// <summary>Whether a file begins with the bytes of the head fingerprint.</summary>
-    public bool HeadMatches(SafeFileHandle handle, long length)
+    public bool HeadMatches(LogFile file, long length)
     {
         Span<byte> head = stackalloc byte[HeadLength];
-        return length >= head.Length && LogFile.Read(handle, head, 0) == head.Length && (head.Length == 0 || Hash(head) == HeadHash);
+        return length >= head.Length && file.Read(head, 0) == head.Length && (head.Length == 0 || Hash(head) == HeadHash);
     }
 
     /// <summary>The first 64 bits of SHA-256: short, and nobody can make another head to the same hash by chance or with little effort.</summary>

@@ -13,8 +13,14 @@ internal sealed partial class FollowedFiles
     [LoggerMessage(LogLevel.Information, "{Path} goes on at byte {Position} from what was read of {OldPath}.")]
     private partial void LogContinued(string path, long position, string oldPath);
 
-    [LoggerMessage(LogLevel.Information, "{Path} is a copy of what was read of {OldPath} before that was truncated; it is not read again.")]
+    [LoggerMessage(LogLevel.Information, "{Path} is a copy of what was read of {OldPath}; it is not read again.")]
     private partial void LogCopyRead(string path, string oldPath);
+
+    [LoggerMessage(LogLevel.Information, "{Path} was last written to at {Written:u}, longer ago than ignore_older; what it holds is not read, what is added is.")]
+    private partial void LogOld(string path, DateTime written);
+
+    [LoggerMessage(LogLevel.Error, "{Path} was deleted and is given up, because deleted files hold more than max_pinned_bytes ({Most}): {Bytes} bytes of it were not read and are lost.")]
+    private partial void LogDropped(string path, ByteSize most, long bytes);
 
     [LoggerMessage(LogLevel.Information, "{OldPath} is now called {Path}; going on with it.")]
     private partial void LogRenamed(string oldPath, string path);

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Win32.SafeHandles;
 
 namespace Tailrace.Files;
 
@@ -20,6 +19,7 @@ internal sealed partial class FollowedFiles : IDisposable
     private readonly SuspectedCopies _copies;
     private readonly HashSet<string> _knownDirectories;
     private readonly FileProblems _problems;
+    private readonly PackedFiles _packed;
     private int _open;
     private bool _scanned;
 
@@ -29,6 +29,7 @@ internal sealed partial class FollowedFiles : IDisposable
         _options = options;
         _logger = context.Logger;
         _problems = new FileProblems(context);
+        _packed = new PackedFiles(context.Time);
         _copies = new SuspectedCopies(context.Time);
         _paths = [.. options.Paths.Select(pattern => new PathPattern(pattern))];
         _excluded = [.. options.Exclude.Select(pattern => new PathPattern(pattern))];
@@ -85,19 +86,20 @@ internal sealed partial class FollowedFiles : IDisposable
             }
         }
 
+        DropPinned();
         _problems.EndScan();
     }
 
     /// <summary>The file was rewritten in place: what it holds now is a new generation, read from its start. What was not read yet of the old one may stand in a copy.</summary>
     public TailedFile StartOver(TailedFile file)
     {
-        SafeFileHandle handle = file.Handle!;
-        LogRewritten(file.Path, file.Position, RandomAccess.GetLength(handle));
+        LogFile handle = file.Handle!;
+        LogRewritten(file.Path, file.Position, handle.Length);
         file.Handle = null;
         _open--;
         RememberedFile old = Forget(file);
         _copies.AddTruncated(old);
-        TailedFile again = Mint(new FoundFile(file.Path, handle, file.Identity, default), file.Marks.Generation + 1, 0, file.Detached);
+        TailedFile again = Mint(new FoundFile(file.Path, handle, default), file.Marks.Generation + 1, 0, file.Detached);
         FindRotated([old]);
         return again;
     }
@@ -110,12 +112,12 @@ internal sealed partial class FollowedFiles : IDisposable
             return true;
         }
 
-        if (LogFile.TryOpen(file.Path, out FileIdentity identity, out _) is not { } handle)
+        if (LogFile.TryOpen(file.Path, out _) is not { } handle)
         {
             return false;
         }
 
-        if (Key(identity) != Key(file.Identity))
+        if (Key(handle.Identity) != Key(file.Identity) || !_packed.TryUnpack(handle, file.Path, file.Marks.Packed == handle.StoredLength ? file.Position : null, _context.Once, out _))
         {
             handle.Dispose();
             return false;
@@ -129,7 +131,8 @@ internal sealed partial class FollowedFiles : IDisposable
     /// <summary>After a file's turn: closes it if too many are open. One that was renamed or deleted stays open: it could not be opened again.</summary>
     public void Release(TailedFile file)
     {
-        if (_open > _options.MaxOpenFiles && !file.Detached)
+        bool isDone = file is { Handle.IsPacked: true, InFlight: 0 } && file.Marks.Packed > 0; // nobody will write to it
+        if ((_open > _options.MaxOpenFiles || isDone) && !file.Detached)
         {
             CloseHandle(file);
         }
@@ -182,34 +185,42 @@ internal sealed partial class FollowedFiles : IDisposable
                 continue;
             }
 
-            if (LogFile.TryOpen(path, out FileIdentity identity, out string? problem) is not { } handle)
+            if (LogFile.TryOpen(path, out string? problem) is not { } handle)
             {
                 if (problem is not null)
                 {
                     _problems.Add(path, problem);
-                    if (At(path) is { } unreadable)
+                    if (At(path) is { } unreadable && unreadable.Handle?.IsDeleted != true) // on Windows a name stays unusable until the last handle of a deleted file is closed
                     {
                         seen.TryAdd(unreadable, path); // it may well be there, and an open handle still reads
                     }
                 }
             }
-            else if (_files.TryGetValue(Key(identity), out TailedFile? known))
+            else if (_files.TryGetValue(Key(handle.Identity), out TailedFile? known))
             {
                 if (known.Path == path || !seen.ContainsKey(known))
                 {
                     seen[known] = path; // its own name counts before other names of it
                 }
 
-                if (known.Handle is null && (RandomAccess.GetLength(handle), File.GetLastWriteTimeUtc(handle)) != known.LastLook)
+                if (known.Handle is null && (handle.StoredLength, handle.Written) != known.LastLook)
                 {
                     known.LastLook = default; // due a turn, which opens it
                 }
 
                 handle.Dispose();
             }
+            else if (!_packed.TryUnpack(handle, path, _remembered.FindFinished(handle), _context.Once, out problem))
+            {
+                handle.Dispose();
+                if (problem is not null)
+                {
+                    _problems.Add(path, problem);
+                }
+            }
             else
             {
-                found.Add(new FoundFile(path, handle, identity, File.GetLastWriteTimeUtc(handle)));
+                found.Add(new FoundFile(path, handle, handle.Written));
             }
         }
 
@@ -250,13 +261,13 @@ internal sealed partial class FollowedFiles : IDisposable
     /// <summary>Goes on with a file that was read before and is still what it was.</summary>
     private bool TryResume(FoundFile found)
     {
-        if (_files.ContainsKey(Key(found.Identity)))
+        if (_files.ContainsKey(Key(found.Handle.Identity)))
         {
             found.Handle.Dispose(); // another name of one just found
             return true;
         }
 
-        if (_remembered.FindSame(found.Handle, found.Identity, out _) is not { } same)
+        if (_remembered.FindSame(found.Handle, out _) is not { } same)
         {
             return false;
         }
@@ -268,19 +279,20 @@ internal sealed partial class FollowedFiles : IDisposable
     /// <summary>The decision table for a file that is not simply one that was read before.</summary>
     private void Decide(FoundFile found)
     {
-        if (_files.ContainsKey(Key(found.Identity)))
+        if (_files.ContainsKey(Key(found.Handle.Identity)))
         {
             found.Handle.Dispose();
             return;
         }
 
-        long length = RandomAccess.GetLength(found.Handle);
+        long length = found.Handle.Length;
+        TailedFile? original = null;
         if (FindReplaced(found) is { } replaced)
         {
             LogContinued(found.Path, replaced.Position, replaced.Path);
             _files.Remove(Key(replaced.Identity));
             CloseHandle(replaced);
-            replaced.ContinueIn(found.Path, found.Handle, found.Identity);
+            replaced.ContinueIn(found.Path, found.Handle);
             replaced.Detached = false;
             Follow(replaced);
         }
@@ -294,32 +306,46 @@ internal sealed partial class FollowedFiles : IDisposable
             LogCopyRead(found.Path, longer.Marks.Path);
             Mint(found, 0, length);
         }
-        else if (IsHeldBack(found, length))
+        else if ((original = FindOriginal(found, length)) is not null && (original.Detached || (!_context.Once && _copies.IsTooEarly(found.Path, length))))
         {
-            found.Handle.Dispose();
+            found.Handle.Dispose(); // decided when the other is truncated or closed, or this one has settled
+        }
+        else if (!_options.ReadCopies && length > 0 && original is not null && TryOpen(original) && original.Handle!.StartsWithAllOf(found.Handle, length))
+        {
+            LogCopyRead(found.Path, original.Path);
+            Mint(found, 0, length);
         }
         else
         {
-            _remembered.FindSame(found.Handle, found.Identity, out long generation);
+            _remembered.FindSame(found.Handle, out long generation);
             bool fromEnd = _options.From == TailFrom.End && !_scanned && !_knownDirectories.Contains(Path.GetDirectoryName(found.Path) ?? "");
             if (generation > 0)
             {
                 LogReplaced(found.Path);
             }
 
-            Mint(found, generation, fromEnd ? length : 0);
+            bool old = !fromEnd && _options.IgnoreOlder is { } limit && _context.Time.GetUtcNow().UtcDateTime - found.Written > limit;
+            if (old)
+            {
+                LogOld(found.Path, found.Written);
+            }
+
+            Mint(found, generation, fromEnd || old ? length : 0);
         }
     }
 
     /// <summary>A followed file whose last name was taken by one that holds the same and more: written anew and renamed over it.</summary>
     private TailedFile? FindReplaced(FoundFile found) =>
         _files.Values.FirstOrDefault(file => file.Detached && file.Position > 0 && file.Path == found.Path && file.Marks.HeadLength > 0
-            && DurableFile.Identify(file.Handle!).Links == 0 && file.Marks.Match(found.Handle, file.Position));
+            && file.Handle!.IsDeleted && file.Marks.Match(found.Handle, file.Position));
 
-    /// <summary>Whether a new file may be the copy of a followed one that is about to be truncated.</summary>
-    private bool IsHeldBack(FoundFile found, long length) =>
-        _scanned && !_context.Once && _copies.IsHeldBack(found.Path, length, () => _files.Values.Any(file =>
-            !file.Detached && file.Position > 0 && RememberedFiles.IsRotatedName(file.Path, found.Path) && (!TryOpen(file) || SuspectedCopies.BeginsLike(file, found.Handle, length))));
+    /// <summary>
+    /// The followed file that a new one looks like a copy of, by its rotated name and first bytes: one that is about to be truncated, one that
+    /// was packed and deleted, or one that somebody has copied.
+    /// </summary>
+    private TailedFile? FindOriginal(FoundFile found, long length) =>
+        _files.Values.FirstOrDefault(file => file.Position > 0 && (!file.Detached || file.Handle!.IsDeleted) && RememberedFiles.IsRotatedName(file.Path, found.Path)
+            && (!TryOpen(file) || SuspectedCopies.BeginsLike(file, found.Handle, length)));
 
     /// <summary>Looks for files under rotated names, also such as no pattern matches: what was left unread of them is still to be had there.</summary>
     private void FindRotated(List<RememberedFile> missing)
@@ -330,44 +356,44 @@ internal sealed partial class FollowedFiles : IDisposable
             List<string> paths = [.. PathPattern.ListFiles(group.Key).Where(path => names.Exists(name => RememberedFiles.IsRelated(name, path)) && !_excluded.Exists(pattern => pattern.IsMatch(path)))];
             foreach (string path in paths)
             {
-                TryResume(path, (handle, identity) => _remembered.FindSame(handle, identity, out _));
+                TryResume(path, file => _remembered.FindSame(file, out _));
             }
 
             foreach (string path in paths) // a copy counts only where the file itself is not to be found
             {
-                TryResume(path, (handle, _) => _remembered.FindContinued(handle, path) is { } copied && RandomAccess.GetLength(handle) > copied.Position ? copied : null);
+                TryResume(path, file => _remembered.FindContinued(file, path) is { } copied && file.Length > copied.Position ? copied : null);
             }
         }
     }
 
-    private void TryResume(string path, Func<SafeFileHandle, FileIdentity, RememberedFile?> find)
+    private void TryResume(string path, Func<LogFile, RememberedFile?> find)
     {
-        if (LogFile.TryOpen(path, out FileIdentity identity, out _) is not { } handle)
+        if (LogFile.TryOpen(path, out _) is not { } handle)
         {
             return;
         }
 
-        if (_files.ContainsKey(Key(identity)) || find(handle, identity) is not { } remembered)
+        if (_files.ContainsKey(Key(handle.Identity)) || !_packed.TryUnpack(handle, path, _remembered.FindFinished(handle), true, out _) || find(handle) is not { } remembered)
         {
             handle.Dispose();
             return;
         }
 
-        Resume(remembered, new FoundFile(path, handle, identity, default), detached: !_paths.Exists(pattern => pattern.IsMatch(path)));
+        Resume(remembered, new FoundFile(path, handle, default), detached: !_paths.Exists(pattern => pattern.IsMatch(path)));
     }
 
     private void Resume(RememberedFile remembered, FoundFile found, bool detached)
     {
         _remembered.Remove(remembered);
         LogResumed(found.Path, remembered.Position);
-        Follow(new TailedFile(remembered, found.Identity, found.Path, found.Handle, stored: true) { Detached = detached });
+        Follow(new TailedFile(remembered, found.Path, found.Handle, stored: true) { Detached = detached });
     }
 
     private TailedFile Mint(FoundFile found, long generation, long skipTo, bool detached = false)
     {
-        FileMarks marks = FileMarks.New(found.Path, found.Identity, LogFile.BornAt(found.Handle)) with { Generation = generation };
+        FileMarks marks = FileMarks.New(found.Path, found.Handle.Identity, found.Handle.Born) with { Generation = generation };
         LogFollowed(found.Path, skipTo);
-        return Follow(new TailedFile(new RememberedFile(OriginId.New(), 0, [], marks), found.Identity, found.Path, found.Handle, stored: false) { StartAt = skipTo, Detached = detached });
+        return Follow(new TailedFile(new RememberedFile(OriginId.New(), 0, [], marks), found.Path, found.Handle, stored: false) { StartAt = skipTo, Detached = detached });
     }
 
     private TailedFile Follow(TailedFile file)
@@ -382,6 +408,29 @@ internal sealed partial class FollowedFiles : IDisposable
         }
 
         return file;
+    }
+
+    /// <summary>Gives deleted files up, the oldest first, where those that are still being read hold more space than they may.</summary>
+    private void DropPinned()
+    {
+        if (_options.MaxPinnedBytes is not { } most)
+        {
+            return;
+        }
+
+        List<(TailedFile File, long Length)> pinned = [.. _files.Values.Where(file => file is { Detached: true, Handle.IsDeleted: true }).Select(file => (file, file.Handle!.StoredLength))];
+        long held = pinned.Sum(file => file.Length);
+        foreach ((TailedFile file, long length) in pinned.OrderBy(file => file.File.Handle!.Written).ThenBy(file => file.File.Handle!.Born))
+        {
+            if (held <= most.Bytes)
+            {
+                break;
+            }
+
+            held -= length;
+            LogDropped(file.Path, most, file.Handle!.Length - file.Position);
+            Close(file);
+        }
     }
 
     private RememberedFile Forget(TailedFile file)
@@ -414,5 +463,5 @@ internal sealed partial class FollowedFiles : IDisposable
         }
     }
 
-    private readonly record struct FoundFile(string Path, SafeFileHandle Handle, FileIdentity Identity, DateTime Written);
+    private readonly record struct FoundFile(string Path, LogFile Handle, DateTime Written);
 }

@@ -11,6 +11,9 @@ namespace Tailrace.Files;
 internal sealed class LineReader(string source, TailOptions options, TimeProvider time) : IDisposable
 {
     private const int ProbeSize = 64 << 10;
+    private const int MinHole = 8;
+    private readonly string _host = options.AddHostHeader ? Environment.MachineName : "";
+    private readonly HeaderBuilder _own = new();
     private readonly EventBatchBuilder _builder = new(4 << 10);
     private readonly HeaderBuilder _headers = new();
     private readonly int _maxEvent = (int)options.MaxEventSize.Bytes;
@@ -40,8 +43,13 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             _headers.Add("file", file.Path);
         }
 
+        if (options.AddHostHeader)
+        {
+            _headers.Add("host", _host);
+        }
+
         _builder.Start(_headers.Encoded);
-        bool copy = file.Marks.Encoding != TextEncoding.Bytes;
+        bool copy = options.AddOffsetHeader || file.Marks.Encoding != TextEncoding.Bytes;
         long to = copy ? 0 : ReadInPlace(file, length, final, out copy);
         if (copy)
         {
@@ -60,10 +68,10 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         if (to > file.Position)
         {
             Span<byte> bytes = stackalloc byte[3];
-            SkipMark(file, bytes[..LogFile.Read(file.Handle!, bytes, 0)]);
+            SkipMark(file, bytes[..file.Handle!.Read(bytes, 0)]);
             int unit = Unit(file);
             to &= -unit;
-            int read = LogFile.Read(file.Handle!, bytes[..unit], to - unit);
+            int read = file.Handle!.Read(bytes[..unit], to - unit);
             if (IndexOfLineEnd(bytes[..read], unit, LineEnd(file)) < 0)
             {
                 file.Marks = file.Marks with { SkipFrom = to };
@@ -89,14 +97,21 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         long end = Math.Min(length, cut);
         int wanted = (int)Math.Min(end - from, _batchSize);
         Span<byte> room = _builder.GetBodySpan(wanted + 1).Span; // one byte more for the line end that a last line lacks
-        int read = LogFile.Read(file.Handle!, room[..wanted], from);
+        int read = file.Handle!.Read(room[..wanted], from);
         bool whole = from + read == end && (final || end == cut);
         file.Scanned = read;
         int start = from == 0 ? SkipMark(file, room[..read]) : 0;
-        copy = file.Marks.Encoding != TextEncoding.Bytes;
+        copy = file.Marks.Encoding != TextEncoding.Bytes || file.PartsBefore > 0 || file.NulBytes > 0;
         if (copy || (file.SkipsLine && !TrySkipLine(file, room[..read], whole, ref start)))
         {
             return from + start;
+        }
+
+        int hole = IndexOfHole(room[start..read]);
+        if (hole >= 0)
+        {
+            read = start + hole;
+            whole = false;
         }
 
         int written = 0;
@@ -121,7 +136,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             return from + read;
         }
 
-        copy = _builder.Count == 0 && rest > 0 && (rest > _maxEvent || from + read < end);
+        copy = _builder.Count == 0 && (hole >= 0 || rest > 0) && (rest > _maxEvent || from + read < end);
         return from + start;
     }
 
@@ -147,7 +162,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         long cut = file.NextCut;
         long end = Math.Min(length, cut);
         Rent(ref _copy, Math.Max(_batchSize & -unit, max + (2 * unit)));
-        int read = LogFile.Read(file.Handle!, _copy.AsSpan(0, (int)Math.Min(end - from, _copy.Length & -unit)), from);
+        int read = file.Handle!.Read(_copy.AsSpan(0, (int)Math.Min(end - from, _copy.Length & -unit)), from);
         bool whole = from + read == end && (final || end == cut);
         read &= -unit;
         file.Scanned = read;
@@ -164,23 +179,78 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             return from + start;
         }
 
+        bool holes = IndexOfHole(bytes[start..]) >= 0;
+        long parts = file.PartsBefore;
         while (start < read)
         {
             ReadOnlySpan<byte> rest = bytes[start..];
             int feed = IndexOfLineEnd(rest, unit, '\n');
+            if (holes && IndexOfHole(feed < 0 ? rest : rest[..feed]) is var hole and >= 0)
+            {
+                hole = (hole + unit - 1) & -unit;
+                int nuls = rest[hole..].IndexOfAnyExcept((byte)0) & -unit;
+                bool ended = nuls >= 0;
+                nuls = ended ? nuls : rest.Length - hole;
+                if ((!ended && !whole && from + read == end) || !IsHoleSure(file, from + start, final))
+                {
+                    break; // nothing behind it yet: it may be a block that was not written so far
+                }
+
+                if (hole > 0)
+                {
+                    Add(file, rest[..hole], unit, from + start, ref parts); // a line that was torn there
+                    start += hole;
+                    file.HoleSeen = from + start;
+                }
+                else if (!ended && !whole && start > 0)
+                {
+                    file.HoleSeen = from + start;
+                    break; // seen from its start at the next turn
+                }
+                else
+                {
+                    long past = start + (ended || whole ? nuls : nuls - MinHole); // what is left of it is told by as many again
+                    past = ended ? past : Math.Clamp((file.Handle!.FindData(from + past) & -unit) - MinHole - from, past, end - from);
+                    file.NulBytes += past - start;
+                    file.HoleSeen = from + past;
+                    if (past >= read)
+                    {
+                        return from + past;
+                    }
+
+                    start = (int)past;
+                }
+
+                continue;
+            }
+
             ReadOnlySpan<byte> line = feed < 0 ? rest : rest[..feed];
             line = feed >= 0 && EndsInReturn(line, unit) ? line[..^unit] : line;
             bool ends = feed >= 0 || (whole && from + start < file.OnceLength);
             if (ends && line.Length <= max)
             {
-                AddCopy(line, unit);
+                Add(file, line, unit, from + start, ref parts);
                 start += feed >= 0 ? feed + unit : rest.Length;
             }
             else if (ends || rest.Length > max + unit || (rest.Length == max + unit && !EndsInReturn(rest, unit)))
             {
                 int part = unit == 2 && char.IsHighSurrogate(MemoryMarshal.Cast<byte, char>(rest)[(max / 2) - 1]) ? max - 2 : max;
-                AddCopy(rest[..part], unit);
-                start += part;
+                if (options.LongLines == LongLines.Truncate)
+                {
+                    _own.Add("tailrace.truncated", true);
+                    Add(file, rest[..part], unit, from + start, ref parts);
+                    start += feed >= 0 ? feed + unit : rest.Length;
+                    file.Marks = feed < 0 ? file.Marks with { SkipFrom = from + start, Part = 0 } : file.Marks;
+                }
+                else
+                {
+                    _own.Add("tailrace.part", parts + 1);
+                    long before = parts;
+                    Add(file, rest[..part], unit, from + start, ref parts);
+                    parts = before + 1;
+                    start += part;
+                    file.Marks = file.Marks with { SkipFrom = from + start, Part = parts };
+                }
             }
             else
             {
@@ -191,7 +261,8 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         return from + start;
     }
 
-    private void AddCopy(ReadOnlySpan<byte> line, int unit)
+    /// <summary>Adds an event, with the headers it has of its own. The last part of a split line is numbered too.</summary>
+    private void Add(TailedFile file, ReadOnlySpan<byte> line, int unit, long offset, ref long parts)
     {
         if (unit == 2)
         {
@@ -201,7 +272,53 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             line = _text.AsSpan(0, written);
         }
 
-        _builder.Add(_timestamp, line);
+        if (parts > 0 && _own.Encoded.IsEmpty)
+        {
+            _own.Add("tailrace.part", parts + 1);
+        }
+
+        parts = 0;
+        if (file.NulBytes > 0)
+        {
+            _own.Add("tailrace.nul_bytes", file.NulBytes);
+            file.NulBytes = 0;
+        }
+
+        if (options.AddOffsetHeader)
+        {
+            _own.Add("offset", offset);
+        }
+
+        _builder.Add(_timestamp, line, _own.Encoded);
+        _own.Clear();
+    }
+
+    /// <summary>
+    /// Where a hole begins: bytes that a crash left unwritten, or that a writer skipped who did not notice a truncation. Fewer zeros in a row are data.
+    /// </summary>
+    private static int IndexOfHole(ReadOnlySpan<byte> bytes)
+    {
+        int nul = bytes.IndexOf((byte)0);
+        if (nul < 0)
+        {
+            return -1;
+        }
+
+        int hole = bytes[nul..].IndexOf(HoleStart);
+        return hole < 0 ? -1 : nul + hole;
+    }
+
+    /// <summary>Whether a hole was still there at a second look: a network file system may show zeros where data are on their way.</summary>
+    private static bool IsHoleSure(TailedFile file, long lineStart, bool final)
+    {
+        if (final || file.HoleSeen == lineStart)
+        {
+            return true;
+        }
+
+        file.HoleSeen = lineStart;
+        file.LastLook = default; // polling gives it another turn
+        return false;
     }
 
     /// <summary>At the start of a file: the length of its byte order mark. Notes UTF-16.</summary>
@@ -245,7 +362,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         while (file.Scanned <= _maxEvent + 2 && file.Position + file.Scanned < length)
         {
             long from = file.Position + file.Scanned;
-            int read = LogFile.Read(file.Handle!, _copy.AsSpan(0, (int)Math.Min(ProbeSize, length - from)), from) & -unit;
+            int read = file.Handle!.Read(_copy.AsSpan(0, (int)Math.Min(ProbeSize, length - from)), from) & -unit;
             if (read == 0 || IndexOfLineEnd(_copy.AsSpan(0, read), unit, wanted) >= 0)
             {
                 return read > 0;
@@ -256,6 +373,8 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
 
         return file.Scanned > _maxEvent + 2;
     }
+
+    private static ReadOnlySpan<byte> HoleStart => [0, 0, 0, 0, 0, 0, 0, 0];
 
     private static int Unit(TailedFile file) => file.Marks.Encoding == TextEncoding.Bytes ? 1 : 2;
 

@@ -59,6 +59,17 @@ internal static unsafe partial class LinuxLogFile
             : 0;
     }
 
+    /// <summary>Where data begin at or behind an offset; the offset itself if the file system does not say.</summary>
+    public static long FindData(SafeFileHandle handle, long offset)
+    {
+        const int seekData = 3;
+        long data = lseek(handle, offset, seekData);
+        return data > offset ? data : offset;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial long lseek(SafeFileHandle file, long offset, int whence);
+
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int directory, string path, int flags, uint mask, byte* result);
 

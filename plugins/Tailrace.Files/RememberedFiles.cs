@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace Tailrace.Files;
 
 /// <summary>An origin that is remembered but whose file is not followed: a generation of a file, and how far it was read.</summary>
@@ -11,7 +9,7 @@ namespace Tailrace.Files;
 internal sealed record RememberedFile(OriginId Id, long Position, IReadOnlyList<long> Cuts, FileMarks Marks, ReadOnlyMemory<byte> Head = default)
 {
     /// <summary>Whether another file, of at most as many bytes as were read of this one, begins like it.</summary>
-    public bool BeginsLike(SafeFileHandle other, long length)
+    public bool BeginsLike(LogFile other, long length)
     {
         if (length >= Marks.HeadLength || length > Head.Length)
         {
@@ -19,7 +17,7 @@ internal sealed record RememberedFile(OriginId Id, long Position, IReadOnlyList<
         }
 
         Span<byte> head = stackalloc byte[(int)length];
-        return LogFile.Read(other, head, 0) == head.Length && head.SequenceEqual(Head.Span[..head.Length]);
+        return other.Read(head, 0) == head.Length && head.SequenceEqual(Head.Span[..head.Length]);
     }
 }
 
@@ -54,41 +52,44 @@ internal sealed class RememberedFiles
     }
 
     /// <summary>The generation of this very file that its content still belongs to; null if there is none.</summary>
-    /// <param name="handle">The file.</param>
-    /// <param name="identity">Its identity.</param>
+    /// <param name="file">The file.</param>
     /// <param name="nextGeneration">The number of a new generation of it: above 0 if it, or one deleted since, was known.</param>
-    public RememberedFile? FindSame(SafeFileHandle handle, FileIdentity identity, out long nextGeneration)
+    public RememberedFile? FindSame(LogFile file, out long nextGeneration)
     {
         nextGeneration = 0;
         RememberedFile? best = null;
-        if (!_byFile.TryGetValue(identity.File, out List<RememberedFile>? files))
+        if (!_byFile.TryGetValue(file.Identity.File, out List<RememberedFile>? files))
         {
             return null;
         }
 
-        long born = LogFile.BornAt(handle);
-        foreach (RememberedFile file in files)
+        long born = file.Born;
+        foreach (RememberedFile known in files)
         {
             // Device numbers change when file systems are mounted anew; then the content has to tell. A time of birth never changes.
-            bool possible = (file.Marks.Device == identity.Device || file.Marks.HeadLength > 0) && (file.Marks.Born == born || file.Marks.Born == 0 || born == 0);
-            nextGeneration = possible ? Math.Max(nextGeneration, file.Marks.Generation + 1) : nextGeneration;
-            if (possible && (best is null || file.Marks.Generation > best.Marks.Generation) && file.Marks.Match(handle, file.Position))
+            bool possible = (known.Marks.Device == file.Identity.Device || known.Marks.HeadLength > 0) && (known.Marks.Born == born || known.Marks.Born == 0 || born == 0);
+            nextGeneration = possible ? Math.Max(nextGeneration, known.Marks.Generation + 1) : nextGeneration;
+            if (possible && (best is null || known.Marks.Generation > best.Marks.Generation) && known.Marks.Match(file, known.Position))
             {
-                best = file;
+                best = known;
             }
         }
 
         return best;
     }
 
+    /// <summary>How long a packed file is unpacked, if it was read to that length before and has not changed since; null if it must be measured.</summary>
+    public long? FindFinished(LogFile file) =>
+        _byFile.GetValueOrDefault(file.Identity.File)?.Find(known => known.Marks.Packed > 0 && known.Marks.Packed == file.StoredLength && known.Marks.Born == file.Born)?.Position;
+
     /// <summary>
     /// The generation that another file goes on from: a copy made before a truncation, or one that replaced it. Names must be related,
     /// since small files are often alike.
     /// </summary>
-    public RememberedFile? FindContinued(SafeFileHandle handle, string path)
+    public RememberedFile? FindContinued(LogFile file, string path)
     {
-        return All.Where(file => file.Position > 0 && file.Marks.HeadLength > 0 && IsRelated(file.Marks.Path, path) && file.Marks.Match(handle, file.Position))
-            .MaxBy(file => (file.Position, file.Marks.Generation));
+        return All.Where(known => known.Position > 0 && known.Marks.HeadLength > 0 && IsRelated(known.Marks.Path, path) && known.Marks.Match(file, known.Position))
+            .MaxBy(known => (known.Position, known.Marks.Generation));
     }
 
     /// <summary>Whether a file of this name may be what another became or was replaced by.</summary>

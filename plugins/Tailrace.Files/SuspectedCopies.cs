@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace Tailrace.Files;
 
 /// <summary>
@@ -35,41 +33,31 @@ internal sealed class SuspectedCopies(TimeProvider time)
     }
 
     /// <summary>The file truncated a moment ago of which this is a copy, made while it was shorter than what was read of it in the end; null if there is none.</summary>
-    public RememberedFile? FindTruncated(string path, SafeFileHandle handle, long length) =>
-        _truncated.Select(truncated => truncated.File).FirstOrDefault(file => RememberedFiles.IsRotatedName(file.Marks.Path, path) && file.Position >= length && file.BeginsLike(handle, length));
+    public RememberedFile? FindTruncated(string path, LogFile copy, long length) =>
+        _truncated.Select(truncated => truncated.File).FirstOrDefault(file => RememberedFiles.IsRotatedName(file.Marks.Path, path) && file.Position >= length && file.BeginsLike(copy, length));
 
-    /// <summary>Whether a new file is to be left alone for now.</summary>
-    /// <param name="path">Its path.</param>
-    /// <param name="length">Its length.</param>
-    /// <param name="looksLikeCopy">Whether it has a rotated name of a followed file and the same bytes as far as it goes.</param>
-    public bool IsHeldBack(string path, long length, Func<bool> looksLikeCopy)
+    /// <summary>Whether a file that looks like a copy has grown a moment ago, or is empty yet: then it is too early to tell.</summary>
+    public bool IsTooEarly(string path, long length)
     {
-        if (!looksLikeCopy())
-        {
-            _held.Remove(path);
-            return false;
-        }
-
         long now = time.GetTimestamp();
         if (!_held.TryGetValue(path, out (long Length, long Since) held) || held.Length != length)
         {
-            _held[path] = (length, now);
-            return true;
+            held = _held[path] = (length, now);
         }
 
-        return length == 0 || time.GetElapsedTime(held.Since, now) < CopyWait || !_held.Remove(path);
+        return length == 0 || time.GetElapsedTime(held.Since, now) < CopyWait;
     }
 
     /// <summary>Whether a file begins like a followed one, as far as it goes; also if the followed one was truncated and nobody has noticed yet.</summary>
-    public static bool BeginsLike(TailedFile file, SafeFileHandle other, long length)
+    public static bool BeginsLike(TailedFile file, LogFile other, long length)
     {
-        if (RandomAccess.GetLength(file.Handle!) < file.Position || !file.AnchorHolds())
+        if (file.Handle!.Length < file.Position || !file.AnchorHolds())
         {
             return true;
         }
 
         Span<byte> head = stackalloc byte[(int)Math.Min(length, FileMarks.MaxHead)];
         Span<byte> otherHead = stackalloc byte[head.Length];
-        return LogFile.Read(file.Handle!, head, 0) == head.Length && LogFile.Read(other, otherHead, 0) == head.Length && head.SequenceEqual(otherHead);
+        return file.Handle!.Read(head, 0) == head.Length && other.Read(otherHead, 0) == head.Length && head.SequenceEqual(otherHead);
     }
 }

@@ -50,7 +50,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         {
             foreach (TailedFile file in files.All)
             {
-                file.OnceLength = files.TryOpen(file) ? RandomAccess.GetLength(file.Handle!) : 0; // gone already where it cannot be opened
+                file.OnceLength = files.TryOpen(file) ? file.Handle!.Length : 0; // gone already where it cannot be opened
                 _known += Math.Max(0, file.OnceLength - file.Position);
                 files.Release(file);
             }
@@ -96,6 +96,10 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
                 {
                     files.Problems.AddReading(next.Path, exception.Message); // polling gives it another turn
                     next.LastLook = default;
+                    if (!next.Detached)
+                    {
+                        files.CloseHandle(next); // a stale handle of a network file system never reads again; what stands at the path may
+                    }
                 }
 
                 files.Release(next);
@@ -141,7 +145,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     {
         try
         {
-            return (RandomAccess.GetLength(file.Handle!), File.GetLastWriteTimeUtc(file.Handle!));
+            return (file.Handle!.StoredLength, file.Handle.Written);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -176,8 +180,8 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             return; // the next scan sees where it has gone
         }
 
-        long length = RandomAccess.GetLength(file.Handle!);
-        file.LastLook = (length, File.GetLastWriteTimeUtc(file.Handle!));
+        long length = file.Handle!.Length;
+        file.LastLook = (file.Handle!.StoredLength, file.Handle.Written);
         bool final = file.OnceLength < long.MaxValue || IsOver(file, length);
         bool rewritten = length < file.Position;
         EventBatch? batch = rewritten ? null
@@ -186,12 +190,12 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         if (rewritten)
         {
             TailedFile again = files.StartOver(file);
-            again.OnceLength = context.Once ? RandomAccess.GetLength(again.Handle!) : long.MaxValue;
+            again.OnceLength = context.Once ? again.Handle!.Length : long.MaxValue;
             Enqueue(again);
             return;
         }
 
-        batch ??= file.IsNew ? reader.PassTo(file, file.Position) : null; // first sight stores a position, also where there is nothing to read yet
+        batch ??= file.IsNew || (file.Handle!.IsPacked && file.Position == length && file.Marks.Packed != file.Handle.StoredLength) ? reader.PassTo(file, file.Position) : null; // first sight stores a position, also where there is nothing to read yet
         if (batch is not null)
         {
             Send(file, batch, hints, cancellationToken);
@@ -214,6 +218,11 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
         {
             file.EndSeen = null;
             return false;
+        }
+
+        if (OperatingSystem.IsWindows() && file.Handle!.IsDeleted)
+        {
+            return true; // its name cannot be used again while it is open
         }
 
         file.EndSeen ??= context.Time.GetTimestamp();

@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace Tailrace.Files;
 
 /// <summary>One generation of a file being followed. Only ever touched by the source's loop.</summary>
@@ -11,17 +9,20 @@ internal sealed class TailedFile
     private byte[] _head = [];
 
     /// <summary>Follows a file from where its origin stands.</summary>
-    public TailedFile(RememberedFile origin, FileIdentity identity, string path, SafeFileHandle handle, bool stored)
+    public TailedFile(RememberedFile origin, string path, LogFile handle, bool stored)
     {
         Origin = origin.Id;
-        Identity = identity;
+        Identity = handle.Identity;
         Handle = handle;
         Position = origin.Position;
         _cuts = [.. origin.Cuts];
         Marks = origin.Marks;
         _sent = stored ? Marks : null;
-        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File, Born = LogFile.BornAt(handle) };
-        _ = TakeAnchor(Position);
+        Marks = Marks with { Path = path, Device = Identity.Device, File = Identity.File, Born = handle.Born };
+        if (!handle.IsPacked)
+        {
+            _ = TakeAnchor(Position);
+        }
     }
 
     public OriginId Origin { get; }
@@ -33,7 +34,7 @@ internal sealed class TailedFile
     public string Path => Marks.Path;
 
     /// <summary>The open file; null while an idle one is closed to save handles.</summary>
-    public SafeFileHandle? Handle { get; set; }
+    public LogFile? Handle { get; set; }
 
     /// <summary>Where the next batch starts: ahead of what the channels have taken while batches are in flight.</summary>
     public long Position { get; private set; }
@@ -92,20 +93,39 @@ internal sealed class TailedFile
     }
 
     /// <summary>True if reading is to go on behind the next line end, because the line began before the source did.</summary>
-    public bool SkipsLine => Marks.SkipFrom == Position;
+    public bool SkipsLine => Marks.SkipFrom == Position && Marks.Part == 0;
+
+    /// <summary>How many events were made of the line that goes on at <see cref="Position"/>; 0 if a line begins there.</summary>
+    public long PartsBefore => Marks.SkipFrom == Position ? Marks.Part : 0;
+
+    /// <summary>Bytes of holes passed over since the last event.</summary>
+    public long NulBytes { get; set; }
+
+    /// <summary>Where a hole was seen that is looked at again before it is believed; -1 if none was.</summary>
+    public long HoleSeen { get; set; } = -1;
 
     /// <summary>Whether the bytes before <see cref="Position"/> are still those that were read. If not, the file was rewritten since.</summary>
     public bool AnchorHolds()
     {
+        if (Handle!.IsPacked)
+        {
+            return true; // nobody writes to what was packed; and looking back would unpack it again
+        }
+
         Span<byte> now = stackalloc byte[FileMarks.MaxAnchor];
         int length = (int)Math.Min(Position, FileMarks.MaxAnchor);
-        return LogFile.Read(Handle!, now[..length], Position - length) == length && now[..length].SequenceEqual(_anchor.AsSpan(0, length));
+        return Handle!.Read(now[..length], Position - length) == length && now[..length].SequenceEqual(_anchor.AsSpan(0, length));
     }
 
     /// <summary>Moves on behind a batch and says what the batch is to store of it.</summary>
     public Advance MoveTo(long to, string source, HeaderBuilder attributes)
     {
-        TakeMarks(to);
+        if (!Handle!.IsPacked || to > Position)
+        {
+            TakeMarks(to);
+        }
+
+        Marks = Marks with { Packed = Handle.IsPacked && to == Handle.Length ? Handle.StoredLength : 0 };
         long from = Position;
         Scanned = Math.Max(0, Scanned - (to - from));
         Position = to;
@@ -126,13 +146,13 @@ internal sealed class TailedFile
     }
 
     /// <summary>Goes on in another file that holds what was read of this one, and more.</summary>
-    public void ContinueIn(string path, SafeFileHandle handle, FileIdentity identity)
+    public void ContinueIn(string path, LogFile handle)
     {
         Handle = handle;
-        Identity = identity;
+        Identity = handle.Identity;
         Scanned = 0;
         LastLook = default;
-        Marks = Marks with { Path = path, Device = identity.Device, File = identity.File, Born = LogFile.BornAt(handle) };
+        Marks = Marks with { Path = path, Device = Identity.Device, File = Identity.File, Born = handle.Born };
     }
 
     /// <summary>What is remembered once the file is followed no more.</summary>
@@ -143,7 +163,7 @@ internal sealed class TailedFile
         if (Marks.HeadLength < FileMarks.MaxHead)
         {
             Span<byte> head = stackalloc byte[FileMarks.MaxHead];
-            head = head[..LogFile.Read(Handle!, head[..(int)Math.Min(to, FileMarks.MaxHead)], 0)];
+            head = head[..Handle!.Read(head[..(int)Math.Min(to, FileMarks.MaxHead)], 0)];
             if (head.Length > Marks.HeadLength)
             {
                 Marks = Marks with { HeadLength = head.Length, HeadHash = FileMarks.Hash(head) };
@@ -158,7 +178,7 @@ internal sealed class TailedFile
     private int TakeAnchor(long position)
     {
         Span<byte> anchor = stackalloc byte[(int)Math.Min(position, FileMarks.MaxAnchor)];
-        int length = LogFile.Read(Handle!, anchor, position - anchor.Length);
+        int length = Handle!.Read(anchor, position - anchor.Length);
         anchor.CopyTo(_anchor); // not read into it: a read that fails must not spoil it
         return length;
     }

@@ -90,7 +90,7 @@ public sealed class PathPatternTests : TailTest
             PollInterval = TimeSpan.Zero,
             RotateWait = TimeSpan.FromDays(2),
             BatchSize = new ByteSize(1),
-            MaxOpenFiles = 0,
+            MaxOpenFiles = -1,
         };
         Assert.Equal(["paths", "exclude", "max_event_size", "poll_interval", "rotate_wait", "batch_size", "max_open_files"], options.Validate().Select(problem => problem.Key));
         Assert.Empty(new TailOptions { Paths = ["a"] }.Validate());

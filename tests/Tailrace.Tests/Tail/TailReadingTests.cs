@@ -236,12 +236,12 @@ public sealed class TailReadingTests : TailTest
 
     private long ReadAll(LineReader reader, string name)
     {
-        using Microsoft.Win32.SafeHandles.SafeFileHandle handle = LogFile.TryOpen(At(name), out FileIdentity identity, out _)!;
-        var file = new TailedFile(new RememberedFile(OriginId.New(), 0, [], FileMarks.New(At(name), identity, 0)), identity, At(name), handle, stored: false);
+        using LogFile handle = LogFile.TryOpen(At(name), out _)!;
+        var file = new TailedFile(new RememberedFile(OriginId.New(), 0, [], FileMarks.New(At(name), handle.Identity, 0)), At(name), handle, stored: false);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        using EventBatch? batch = reader.Read(file, RandomAccess.GetLength(handle), final: false, out _);
+        using EventBatch? batch = reader.Read(file, handle.Length, final: false, out _);
         long after = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Equal(RandomAccess.GetLength(handle), file.Position);
+        Assert.Equal(handle.Length, file.Position);
         return after - before;
     }
 }
