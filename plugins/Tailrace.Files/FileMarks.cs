@@ -33,6 +33,9 @@ internal enum TextEncoding
 /// <param name="SkipFrom">The position from which everything up to the next line end belongs to a line that began before the source did; -1 if there is none.</param>
 /// <param name="Part">With <paramref name="SkipFrom"/>: how many events were made of that line before, if it was split and is read on; 0 if the rest is dropped.</param>
 /// <param name="Packed">Of a packed file that was read to its end: its length on disk.</param>
+/// <param name="AheadAt">The position at which the next three hold: an event of one of a container's streams is unfinished there; -1 if there is none.</param>
+/// <param name="Ahead">Up to where the other stream's lines were handed on.</param>
+/// <param name="AheadStream">The other stream: 0 stdout, 1 stderr.</param>
 /// <param name="Generation">How many generations of the same file were known before: counts truncations.</param>
 internal readonly record struct FileMarks(
     string Path,
@@ -48,18 +51,21 @@ internal readonly record struct FileMarks(
     long SkipFrom,
     long Part,
     long Packed,
+    long AheadAt,
+    long Ahead,
+    int AheadStream,
     long Generation)
 {
     public const string Kind = "tail";
     public const int MaxHead = 1024;
     public const int MaxAnchor = 64;
 
-    public static FileMarks New(string path, FileIdentity identity, long born) => new() { Path = path, Device = identity.Device, File = identity.File, Born = born, SkipFrom = -1 };
+    public static FileMarks New(string path, FileIdentity identity, long born) => new() { Path = path, Device = identity.Device, File = identity.File, Born = born, SkipFrom = -1, AheadAt = -1 };
 
     /// <summary>Reads the attributes of an origin; null if they are not those of a followed file.</summary>
     public static FileMarks? Read(ReadOnlySpan<byte> attributes)
     {
-        FileMarks marks = new() { Path = "", SkipFrom = -1 };
+        FileMarks marks = new() { Path = "", SkipFrom = -1, AheadAt = -1 };
         bool isTail = false;
         foreach (EventHeader header in new HeaderList(attributes))
         {
@@ -108,6 +114,15 @@ internal readonly record struct FileMarks(
                 case var name when name.SequenceEqual("packed"u8):
                     marks = marks with { Packed = header.Integer };
                     break;
+                case var name when name.SequenceEqual("ahead_at"u8):
+                    marks = marks with { AheadAt = header.Integer };
+                    break;
+                case var name when name.SequenceEqual("ahead"u8):
+                    marks = marks with { Ahead = header.Integer };
+                    break;
+                case var name when name.SequenceEqual("ahead_stream"u8):
+                    marks = marks with { AheadStream = (int)Math.Clamp(header.Integer, 0, 1) };
+                    break;
                 case var name when name.SequenceEqual("generation"u8):
                     marks = marks with { Generation = header.Integer };
                     break;
@@ -125,7 +140,7 @@ internal readonly record struct FileMarks(
             attributes.Add("source", source).Add("kind", Kind);
         }
 
-        FileMarks old = sent ?? new FileMarks { Path = "", SkipFrom = -1 };
+        FileMarks old = sent ?? new FileMarks { Path = "", SkipFrom = -1, AheadAt = -1 };
         if (Path != old.Path)
         {
             attributes.Add("path", Path);
@@ -169,6 +184,11 @@ internal readonly record struct FileMarks(
         if (Packed != old.Packed)
         {
             attributes.Add("packed", Packed);
+        }
+
+        if ((AheadAt, Ahead, AheadStream) != (old.AheadAt, old.Ahead, old.AheadStream))
+        {
+            attributes.Add("ahead_at", AheadAt).Add("ahead", Ahead).Add("ahead_stream", AheadStream);
         }
 
         if (Generation != old.Generation)

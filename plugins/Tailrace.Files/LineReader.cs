@@ -8,19 +8,35 @@ namespace Tailrace.Files;
 /// Reads a file's lines into batches. Lines of bytes are read straight into the block they are sent in; UTF-16 and lines longer than an
 /// event may be take a way with a copy. A line without its end is left for later, unless told that nothing more will come. Used by one loop.
 /// </summary>
-internal sealed class LineReader(string source, TailOptions options, TimeProvider time) : IDisposable
+internal sealed class LineReader : IDisposable
 {
     private const int ProbeSize = 64 << 10;
     private const int MinHole = 8;
-    private readonly string _host = options.AddHostHeader ? Environment.MachineName : "";
-    private readonly HeaderBuilder _own = new();
+    private readonly string _source;
+    private readonly TailOptions _options;
+    private readonly TimeProvider _time;
+    private readonly EventJoiner? _joiner;
+    private readonly string _host;
     private readonly EventBatchBuilder _builder = new(4 << 10);
     private readonly HeaderBuilder _headers = new();
-    private readonly int _maxEvent = (int)options.MaxEventSize.Bytes;
-    private readonly int _batchSize = (int)options.BatchSize.Bytes;
+    private readonly HeaderBuilder _own = new();
+    private readonly int _maxEvent;
+    private readonly int _batchSize;
     private byte[] _copy = [];
     private byte[] _text = [];
     private long _timestamp;
+
+    public LineReader(string source, TailOptions options, TimeProvider time)
+    {
+        (_source, _options, _time) = (source, options, time);
+        _joiner = options.Multiline is null && options.Container == ContainerFormat.None ? null : new EventJoiner(options, _builder);
+        _host = options.AddHostHeader ? Environment.MachineName : "";
+        _maxEvent = (int)options.MaxEventSize.Bytes;
+        _batchSize = (int)options.BatchSize.Bytes;
+    }
+
+    /// <summary>How many lines could not be held against the patterns of <c>multiline</c> in time.</summary>
+    public long TimedOut => _joiner?.TimedOut ?? 0;
 
     /// <summary>Reads the next batch and moves the file's position behind it.</summary>
     /// <param name="file">The file.</param>
@@ -31,25 +47,25 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
     public EventBatch? Read(TailedFile file, long length, bool final, out bool rewritten)
     {
         rewritten = false;
-        _timestamp = LogEvent.ToTimestamp(time.GetUtcNow());
-        if (!final && file.Scanned > 0 && file.NextCut > length && !HasLineEnd(file, length))
+        _timestamp = LogEvent.ToTimestamp(_time.GetUtcNow());
+        if (!final && _joiner is null && file.Scanned > 0 && file.NextCut > length && !HasLineEnd(file, length))
         {
             return null;
         }
 
         _headers.Clear();
-        if (options.AddFileHeader)
+        if (_options.AddFileHeader)
         {
             _headers.Add("file", file.Path);
         }
 
-        if (options.AddHostHeader)
+        if (_options.AddHostHeader)
         {
             _headers.Add("host", _host);
         }
 
         _builder.Start(_headers.Encoded);
-        bool copy = options.AddOffsetHeader || file.Marks.Encoding != TextEncoding.Bytes;
+        bool copy = _joiner is not null || _options.AddOffsetHeader || file.Marks.Encoding != TextEncoding.Bytes;
         long to = copy ? 0 : ReadInPlace(file, length, final, out copy);
         if (copy)
         {
@@ -59,7 +75,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
 
         // Looked at after the reading: what a rewrite put there in between must not pass for a continuation.
         rewritten = !file.AnchorHolds();
-        return rewritten || to == file.Position ? null : _builder.Build(file.MoveTo(to, source, _headers));
+        return rewritten || to == file.Position ? null : _builder.Build(file.MoveTo(to, _source, _headers));
     }
 
     /// <summary>Stores a position without events: at first sight, and to pass over what was there before with <c>from: end</c>.</summary>
@@ -78,13 +94,14 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             }
         }
 
-        return EventBatch.PositionsOnly(file.MoveTo(to, source, _headers));
+        return EventBatch.PositionsOnly(file.MoveTo(to, _source, _headers));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _builder.Dispose();
+        _joiner?.Dispose();
         Return(ref _copy);
         Return(ref _text);
     }
@@ -156,14 +173,23 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
     /// <summary>Reads lines into a buffer of its own and copies them, converted and split as they need it.</summary>
     private long ReadCopying(TailedFile file, long length, bool final)
     {
+        _joiner?.Start();
+        long to = ReadLines(file, length, final, out bool whole, out bool full);
+        return _joiner is null ? to : _joiner.Finish(file, to, atEnd: !full, complete: whole, full, _time);
+    }
+
+    /// <summary>Reads as many lines as there is room for; says where they end.</summary>
+    private long ReadLines(TailedFile file, long length, bool final, out bool whole, out bool full)
+    {
         int unit = Unit(file);
         int max = _maxEvent & -unit;
         long from = file.Position;
         long cut = file.NextCut;
         long end = Math.Min(length, cut);
-        Rent(ref _copy, Math.Max(_batchSize & -unit, max + (2 * unit)));
+        Rent(ref _copy, Math.Max(_batchSize & -unit, (_joiner is null ? 1 : 2) * (max + (2 * unit))));
         int read = file.Handle!.Read(_copy.AsSpan(0, (int)Math.Min(end - from, _copy.Length & -unit)), from);
-        bool whole = from + read == end && (final || end == cut);
+        whole = from + read == end && (final || end == cut);
+        full = from + read < end;
         read &= -unit;
         file.Scanned = read;
         Span<byte> bytes = _copy.AsSpan(0, read);
@@ -198,7 +224,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
 
                 if (hole > 0)
                 {
-                    Add(file, rest[..hole], unit, from + start, ref parts); // a line that was torn there
+                    Add(file, rest[..hole], unit, from + start, from + start + hole, ref parts); // a line that was torn there
                     start += hole;
                     file.HoleSeen = from + start;
                 }
@@ -229,24 +255,26 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             bool ends = feed >= 0 || (whole && from + start < file.OnceLength);
             if (ends && line.Length <= max)
             {
-                Add(file, line, unit, from + start, ref parts);
-                start += feed >= 0 ? feed + unit : rest.Length;
+                int next = start + (feed >= 0 ? feed + unit : rest.Length);
+                Add(file, line, unit, from + start, from + next, ref parts);
+                start = next;
             }
             else if (ends || rest.Length > max + unit || (rest.Length == max + unit && !EndsInReturn(rest, unit)))
             {
                 int part = unit == 2 && char.IsHighSurrogate(MemoryMarshal.Cast<byte, char>(rest)[(max / 2) - 1]) ? max - 2 : max;
-                if (options.LongLines == LongLines.Truncate)
+                if (_options.LongLines == LongLines.Truncate)
                 {
                     _own.Add("tailrace.truncated", true);
-                    Add(file, rest[..part], unit, from + start, ref parts);
-                    start += feed >= 0 ? feed + unit : rest.Length;
+                    int next = start + (feed >= 0 ? feed + unit : rest.Length);
+                    Add(file, rest[..part], unit, from + start, from + next, ref parts);
+                    start = next;
                     file.Marks = feed < 0 ? file.Marks with { SkipFrom = from + start, Part = 0 } : file.Marks;
                 }
                 else
                 {
                     _own.Add("tailrace.part", parts + 1);
                     long before = parts;
-                    Add(file, rest[..part], unit, from + start, ref parts);
+                    Add(file, rest[..part], unit, from + start, from + start + part, ref parts);
                     parts = before + 1;
                     start += part;
                     file.Marks = file.Marks with { SkipFrom = from + start, Part = parts };
@@ -262,7 +290,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
     }
 
     /// <summary>Adds an event, with the headers it has of its own. The last part of a split line is numbered too.</summary>
-    private void Add(TailedFile file, ReadOnlySpan<byte> line, int unit, long offset, ref long parts)
+    private void Add(TailedFile file, ReadOnlySpan<byte> line, int unit, long offset, long to, ref long parts)
     {
         if (unit == 2)
         {
@@ -284,12 +312,20 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
             file.NulBytes = 0;
         }
 
-        if (options.AddOffsetHeader)
+        if (_options.AddOffsetHeader)
         {
             _own.Add("offset", offset);
         }
 
-        _builder.Add(_timestamp, line, _own.Encoded);
+        if (_joiner is null)
+        {
+            _builder.Add(_timestamp, line, _own.Encoded);
+        }
+        else
+        {
+            _joiner.Add(file, line, offset, to, _timestamp, _own.Encoded);
+        }
+
         _own.Clear();
     }
 
@@ -317,6 +353,7 @@ internal sealed class LineReader(string source, TailOptions options, TimeProvide
         }
 
         file.HoleSeen = lineStart;
+        file.Scanned = 0; // looked at anew
         file.LastLook = default; // polling gives it another turn
         return false;
     }

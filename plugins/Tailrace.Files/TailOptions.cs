@@ -49,6 +49,14 @@ public sealed record TailOptions : IValidatedOptions
     [Description("What becomes of a line longer than max_event_size: split makes several events of it, numbered by the header tailrace.part; truncate keeps its beginning, with the header tailrace.truncated, and drops the rest.")]
     public LongLines LongLines { get; init; }
 
+    /// <summary>Which lines make one event together; null: each line is one.</summary>
+    [Description("Which lines make one event together, as those of a stack trace. Default: every line is an event.")]
+    public MultilineOptions? Multiline { get; init; }
+
+    /// <summary>How a container run time wrote the files.</summary>
+    [Description("How a container run time wrote the files: docker (json-file) or cri (Kubernetes). The events are what the container wrote, with its time and the header stream; lines that were cut into pieces are whole again. none: files as they are.")]
+    public ContainerFormat Container { get; init; }
+
     /// <summary>Reads files that turn out to be copies of files already read.</summary>
     [Description("Reads a file with a rotated name of another (app.log.1, app-2026.log of app.log) also if it begins with the very bytes that were read of the other: a copy. Default: copies are not read again.")]
     public bool ReadCopies { get; init; }
@@ -104,6 +112,11 @@ public sealed record TailOptions : IValidatedOptions
         if (MaxEventSize.Bytes is < 1 << 10 or > 16 << 20)
         {
             yield return new OptionProblem("max_event_size", $"{MaxEventSize} is outside 1KiB to 16MiB.");
+        }
+
+        foreach (OptionProblem problem in Multiline?.Validate() ?? [])
+        {
+            yield return problem;
         }
 
         if (IgnoreOlder < TimeSpan.Zero)

@@ -21,6 +21,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     private long _bytesInFlight;
     private long _done;
     private long _known;
+    private bool _toldSlow;
 
     /// <inheritdoc/>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -91,6 +92,11 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
                 {
                     TakeTurn(next, files, hints, reader, cancellationToken);
                     files.Problems.ClearReading(next.Path);
+                    if (reader.TimedOut > 0 && !_toldSlow)
+                    {
+                        _toldSlow = true;
+                        LogSlowPattern(next.Path);
+                    }
                 }
                 catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
                 {
@@ -334,6 +340,9 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             }
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "A pattern of multiline takes too long on lines of {Path}; such lines count as not matching. Look-arounds and back references make patterns slow. This is logged once.")]
+    private partial void LogSlowPattern(string path);
 
     [LoggerMessage(LogLevel.Information, "{Path} is closed: it was renamed or deleted, and read to its end at byte {Position}.")]
     private partial void LogClosed(string path, long position);

@@ -98,6 +98,9 @@ internal sealed class TailedFile
     /// <summary>How many events were made of the line that goes on at <see cref="Position"/>; 0 if a line begins there.</summary>
     public long PartsBefore => Marks.SkipFrom == Position ? Marks.Part : 0;
 
+    /// <summary>The unfinished event at the end of the file, and since when, as a timestamp of the clock, it has been as it is.</summary>
+    public (long Start, long End, long Since) Waiting { get; set; }
+
     /// <summary>Bytes of holes passed over since the last event.</summary>
     public long NulBytes { get; set; }
 

@@ -13,6 +13,8 @@ internal sealed class TailContext : ISourceContext, ILogger
     private readonly Dictionary<OriginId, (long Position, Dictionary<string, object> Attributes)> _origins = [];
     private readonly List<OriginId> _order = [];
     private readonly List<string> _bodies = [];
+    private readonly List<string> _headers = [];
+    private readonly List<long> _timestamps = [];
     private readonly List<string> _messages = [];
     private Task _last = Task.CompletedTask;
 
@@ -64,6 +66,30 @@ internal sealed class TailContext : ISourceContext, ILogger
             lock (_lock)
             {
                 return [.. _bodies];
+            }
+        }
+    }
+
+    /// <summary>The headers of each event in <see cref="Bodies"/>: its own behind those of its batch.</summary>
+    public string[] Headers
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _headers];
+            }
+        }
+    }
+
+    /// <summary>When each event in <see cref="Bodies"/> says it happened, in nanoseconds since 1970.</summary>
+    public long[] Timestamps
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _timestamps];
             }
         }
     }
@@ -196,6 +222,14 @@ internal sealed class TailContext : ISourceContext, ILogger
             foreach (LogEvent item in batch)
             {
                 _bodies.Add(Encoding.Latin1.GetString(item.Body));
+                _timestamps.Add(item.Timestamp);
+                var headers = new List<string>();
+                foreach (EventHeader header in item.Headers)
+                {
+                    headers.Add($"{Encoding.UTF8.GetString(header.Name)}={header.ToString()}");
+                }
+
+                _headers.Add(string.Join(' ', headers));
             }
         }
     }

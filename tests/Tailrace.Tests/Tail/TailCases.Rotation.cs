@@ -2,12 +2,12 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Tailrace.Tests.Tail;
 
-public sealed class TailRotationTests : TailTest
+public sealed partial class TailCases : TailTest
 {
     [Theory]
     [InlineData("app.log")]
     [InlineData("app.log*")]
-    public async Task A_file_renamed_while_running_is_read_to_its_end_and_its_successor_from_the_start(string pattern)
+    public async Task Case_01_A_file_renamed_while_running_is_read_to_its_end_and_its_successor_from_the_start(string pattern)
     {
         Options = Options with { Paths = [At(pattern)] };
         Write("app.log", "one\n");
@@ -33,7 +33,7 @@ public sealed class TailRotationTests : TailTest
     [InlineData("app.log*", "app.log.1")]
     [InlineData("app.log", "app.log-20261122")]
     [InlineData("app.log", "app-2026-11-22.log")]
-    public async Task A_file_renamed_while_down_is_found_again_by_its_identity(string pattern, string rotated)
+    public async Task Case_02_A_file_renamed_while_down_is_found_again_by_its_identity(string pattern, string rotated)
     {
         Options = Options with { Paths = [At(pattern)] };
         Write("app.log", "one\n");
@@ -51,7 +51,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_file_renamed_while_down_to_any_name_a_pattern_matches_is_not_read_again()
+    public async Task Case_02_A_file_renamed_while_down_to_any_name_a_pattern_matches_is_not_read_again()
     {
         Write("a.log", "one\n");
         await OnceAsync();
@@ -62,7 +62,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task Files_are_found_and_held_while_the_channel_takes_nothing()
+    public async Task Case_34_Files_are_found_and_held_while_the_channel_takes_nothing()
     {
         Write("a.log", "one\n");
         using var gate = new SemaphoreSlim(0);
@@ -84,7 +84,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_deleted_file_is_read_to_its_end_and_its_last_line_comes_after_the_wait()
+    public async Task Case_09_A_deleted_file_is_read_to_its_end_and_its_last_line_comes_after_the_wait()
     {
         var time = new FakeTimeProvider();
         Context = new TailContext { Time = time };
@@ -104,7 +104,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_truncated_file_is_read_again_from_its_start_as_a_new_generation()
+    public async Task Case_36_A_truncated_file_is_read_again_from_its_start_as_a_new_generation()
     {
         Write("a.log", "one\ntwo\n");
         Start();
@@ -124,7 +124,7 @@ public sealed class TailRotationTests : TailTest
     [InlineData("one\ntwo\nthree\n", "ONE\nTWO\nTHREE\nFOUR\n")]
     [InlineData("header\none\n", "header\nONE\nTWO\n")]
     [InlineData("header\none\n", "header\nONE\n")]
-    public async Task A_file_truncated_and_grown_again_beyond_the_old_end_is_known_by_its_anchor(string before, string after)
+    public async Task Case_05_A_file_truncated_and_grown_again_beyond_the_old_end_is_known_by_its_anchor(string before, string after)
     {
         Write("a.log", before);
         Start();
@@ -135,7 +135,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_file_truncated_and_grown_again_while_down_is_read_from_its_start()
+    public async Task Case_05_A_file_truncated_and_grown_again_while_down_is_read_from_its_start()
     {
         Write("a.log", "one\ntwo\n");
         await OnceAsync();
@@ -148,7 +148,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task An_inode_used_again_is_a_new_file()
+    public async Task Case_10_An_inode_used_again_is_a_new_file()
     {
         Write("a.log", "one\ntwo\n");
         await OnceAsync();
@@ -166,7 +166,7 @@ public sealed class TailRotationTests : TailTest
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_copy_made_before_a_truncation_is_a_continuation(bool running)
+    public async Task Case_04_A_copy_made_before_a_truncation_is_a_continuation(bool running)
     {
         Options = Options with { Paths = [At("app.log*")] };
         Write("app.log", "one\ntwo\n");
@@ -193,7 +193,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task What_was_not_read_before_a_truncation_is_read_from_a_copy_that_no_pattern_matches()
+    public async Task Case_04_What_was_not_read_before_a_truncation_is_read_from_a_copy_that_no_pattern_matches()
     {
         Options = Options with { Paths = [At("app.log")] };
         Write("app.log", "one\n");
@@ -209,7 +209,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_shorter_copy_of_what_was_read_before_a_truncation_is_not_read_again()
+    public async Task Case_04_A_shorter_copy_of_what_was_read_before_a_truncation_is_not_read_again()
     {
         Options = Options with { Paths = [At("app.log*")] };
         Write("app.log", "one\ntwo\n");
@@ -229,7 +229,7 @@ public sealed class TailRotationTests : TailTest
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_file_replaced_by_one_with_the_same_lines_and_more_goes_on(bool running)
+    public async Task Case_37_A_file_replaced_by_one_with_the_same_lines_and_more_goes_on(bool running)
     {
         Write("a.log", "one\ntwo\n");
         Start();
@@ -253,7 +253,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task Two_files_with_the_same_content_are_both_read_whatever_happens_to_one()
+    public async Task Case_13_Two_files_with_the_same_content_are_both_read_whatever_happens_to_one()
     {
         Write("a.log", "same\n");
         Write("b.log", "same\n");
@@ -266,7 +266,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_hard_link_and_a_symbolic_link_are_read_once()
+    public async Task Case_14_A_hard_link_and_a_symbolic_link_are_read_once()
     {
         if (OperatingSystem.IsWindows())
         {
@@ -286,7 +286,7 @@ public sealed class TailRotationTests : TailTest
     }
 
     [Fact]
-    public async Task A_link_that_is_switched_leaves_the_old_target_to_be_read_to_its_end()
+    public async Task Case_15_A_link_that_is_switched_leaves_the_old_target_to_be_read_to_its_end()
     {
         if (OperatingSystem.IsWindows())
         {

@@ -4,7 +4,7 @@ using Tailrace.Files;
 
 namespace Tailrace.Tests.Tail;
 
-public sealed class TailReadingTests : TailTest
+public sealed partial class TailCases : TailTest
 {
     [Theory]
     [InlineData("a\r\nb\r\n", "a|b")]
@@ -17,7 +17,7 @@ public sealed class TailReadingTests : TailTest
     [InlineData("\u00EF\u00BB\u00BF\n", "")]
     [InlineData("a\0b\n\0\n\u0080\u00FF\u00FE\n", "a\0b|\0|\u0080\u00FF\u00FE")]
     [InlineData("\u00EF\u00BB", "\u00EF\u00BB")]
-    public async Task A_line_loses_its_end_and_a_file_its_mark_and_nothing_else_changes(string text, string bodies)
+    public async Task Case_21_A_line_loses_its_end_and_a_file_its_mark_and_nothing_else_changes(string text, string bodies)
     {
         Write("a.log", text);
         await OnceAsync();
@@ -26,7 +26,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task A_return_at_the_end_of_what_is_there_waits_for_its_line_feed()
+    public async Task Case_21_A_return_at_the_end_of_what_is_there_waits_for_its_line_feed()
     {
         Write("a.log", "one\r");
         Start();
@@ -41,7 +41,7 @@ public sealed class TailReadingTests : TailTest
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Utf16_is_told_by_its_mark_and_becomes_Utf8_also_after_a_restart(bool bigEndian)
+    public async Task Case_23_Utf16_is_told_by_its_mark_and_becomes_Utf8_also_after_a_restart(bool bigEndian)
     {
         var encoding = new UnicodeEncoding(bigEndian, byteOrderMark: true);
         byte[] start = [.. encoding.GetPreamble(), .. encoding.GetBytes("Grüße 日本 😀\r\n\u0A0A\u0D0A\nhalf")];
@@ -69,7 +69,7 @@ public sealed class TailReadingTests : TailTest
     [InlineData(2048, 2)]
     [InlineData(2049, 3)]
     [InlineData(50_000, 49)]
-    public async Task A_line_longer_than_an_event_becomes_several_in_order(int length, int parts)
+    public async Task Case_20_A_line_longer_than_an_event_becomes_several_in_order(int length, int parts)
     {
         Options = Options with { MaxEventSize = new ByteSize(1024), BatchSize = new ByteSize(4096) };
         foreach (string end in (string[])["\n", "\r\n", ""])
@@ -94,7 +94,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task A_line_longer_than_a_batch_but_not_than_an_event_comes_whole()
+    public async Task Case_20_A_line_longer_than_a_batch_but_not_than_an_event_comes_whole()
     {
         Options = Options with { MaxEventSize = new ByteSize(1 << 20), BatchSize = new ByteSize(4096) };
         string line = new('x', 300_000);
@@ -104,7 +104,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task An_overlong_line_of_Utf16_is_split_between_characters()
+    public async Task Case_20_An_overlong_line_of_Utf16_is_split_between_characters()
     {
         Options = Options with { MaxEventSize = new ByteSize(1025) };
         string text = "x" + string.Concat(Enumerable.Repeat("😀", 1000));
@@ -115,7 +115,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task An_overlong_line_that_grows_is_split_as_it_grows_and_a_kill_changes_nothing()
+    public async Task Case_20_An_overlong_line_that_grows_is_split_as_it_grows_and_a_kill_changes_nothing()
     {
         Options = Options with { MaxEventSize = new ByteSize(1024), BatchSize = new ByteSize(4096) };
         string line = string.Concat(Enumerable.Range(0, 2000).Select(i => $"{i:D5}"));
@@ -162,7 +162,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task Directories_pipes_and_loops_are_told_once_and_stop_nothing()
+    public async Task Case_35_Directories_pipes_and_loops_are_told_once_and_stop_nothing()
     {
         if (OperatingSystem.IsWindows())
         {
@@ -192,7 +192,7 @@ public sealed class TailReadingTests : TailTest
     }
 
     [Fact]
-    public async Task A_file_that_may_not_be_read_is_told_and_read_as_soon_as_it_may()
+    public async Task Case_35_A_file_that_may_not_be_read_is_told_and_read_as_soon_as_it_may()
     {
         if (OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess)
         {
