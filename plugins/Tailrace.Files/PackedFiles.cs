@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Tailrace.Files;
 
 /// <summary>
@@ -16,6 +18,7 @@ internal sealed class PackedFiles(TimeProvider time)
     /// <param name="finished">Its length where it is known to have been read to its end, as it is on disk now.</param>
     /// <param name="wait">Do not come back before it is known.</param>
     /// <param name="problem">Why it cannot be read.</param>
+    [SuppressMessage("Usage", "VSTHRD002:Avoid problematic synchronous waits", Justification = "The task has ended, or is one of its own that waits for nobody.")]
     public bool TryUnpack(LogFile file, string path, long? finished, bool wait, out string? problem)
     {
         problem = null;

@@ -12,6 +12,9 @@ internal static class ExitCode
     /// <summary>The command line is wrong.</summary>
     public const int Usage = 64;
 
+    /// <summary>A channel that was looked into is not sound; every problem was printed.</summary>
+    public const int Damaged = 65;
+
     /// <summary>With <c>--once</c>: not everything could be read or delivered.</summary>
     public const int NotDelivered = 69;
 

@@ -28,7 +28,7 @@ version.SetAction(_ =>
     return ExitCode.Success;
 });
 
-var root = new RootCommand("Tailrace collects log events where they are written and delivers each of them exactly once to where they are kept.") { run, validate, schema, components, version };
+var root = new RootCommand("Tailrace collects log events where they are written and delivers each of them exactly once to where they are kept.") { run, validate, schema, components, ChannelCommands.Create(), version };
 var help = new Command("help", "Show this help.");
 help.SetAction(_ => root.Parse(["--help"]).Invoke());
 root.Add(help);

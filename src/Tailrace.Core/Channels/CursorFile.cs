@@ -33,6 +33,9 @@ internal sealed class CursorFile : IDisposable
     /// <summary>The offset found at opening; null if no record could be read.</summary>
     public long? Found { get; private set; }
 
+    /// <summary>Events below were retained, not waited for, when the cursor was set: having them read again makes no append wait. Written with the next cursor.</summary>
+    public long Free { get; set; }
+
     /// <summary>Opens or makes the file.</summary>
     /// <exception cref="IOException">It could not be made, read or written.</exception>
     public static CursorFile Open(SegmentFiles files, string path, Guid channel)
@@ -58,6 +61,10 @@ internal sealed class CursorFile : IDisposable
         }
     }
 
+    /// <summary>What a cursor file says, without opening it for writing; null if there is none or no record can be read.</summary>
+    /// <exception cref="IOException">It could not be read.</exception>
+    public static CursorRecord? Read(string path, Guid channel) => File.Exists(path) ? Find(File.ReadAllBytes(path), FrameFormat.Seed(channel, 0)) : null;
+
     /// <summary>Notes the cursor. Survives the process, and a power cut once synced.</summary>
     /// <exception cref="IOException">The write failed; the cursor on disk is an earlier one.</exception>
     public void Write(long offset, ulong run, long time)
@@ -72,6 +79,7 @@ internal sealed class CursorFile : IDisposable
             BinaryPrimitives.WriteInt64LittleEndian(record[16..], offset);
             BinaryPrimitives.WriteUInt64LittleEndian(record[24..], run);
             BinaryPrimitives.WriteInt64LittleEndian(record[32..], time);
+            BinaryPrimitives.WriteInt64LittleEndian(record[40..], Free);
             BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Append(_seed, record[4..ContentLength]));
             _files.Write(_file, record, Place(sequence));
             _sequence = sequence;
@@ -113,15 +121,11 @@ internal sealed class CursorFile : IDisposable
             length += count;
         }
 
-        for (int at = 0; at < content.Length; at += RecordSize)
+        if (Find(content, _seed) is { } found)
         {
-            ReadOnlySpan<byte> record = content.AsSpan(at, RecordSize);
-            long sequence = BinaryPrimitives.ReadInt64LittleEndian(record[8..]);
-            if (record[4] == Version && sequence > _sequence && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Append(_seed, record[4..ContentLength]))
-            {
-                _sequence = sequence;
-                Found = BinaryPrimitives.ReadInt64LittleEndian(record[16..]);
-            }
+            _sequence = found.Sequence;
+            Found = found.Offset;
+            Free = found.Free;
         }
 
         if (length < content.Length)
@@ -129,4 +133,34 @@ internal sealed class CursorFile : IDisposable
             _files.Write(_file, content.AsSpan(length), length);
         }
     }
+
+    /// <summary>The newest sound record in the content of a file; null if there is none.</summary>
+    private static CursorRecord? Find(ReadOnlySpan<byte> content, uint seed)
+    {
+        CursorRecord? newest = null;
+        for (; content.Length >= RecordSize; content = content[RecordSize..])
+        {
+            ReadOnlySpan<byte> record = content[..RecordSize];
+            long sequence = BinaryPrimitives.ReadInt64LittleEndian(record[8..]);
+            if (record[4] == Version && sequence > (newest?.Sequence ?? 0) && BinaryPrimitives.ReadUInt32LittleEndian(record) == Crc32C.Append(seed, record[4..ContentLength]))
+            {
+                newest = new CursorRecord(
+                    sequence,
+                    BinaryPrimitives.ReadInt64LittleEndian(record[16..]),
+                    BinaryPrimitives.ReadUInt64LittleEndian(record[24..]),
+                    BinaryPrimitives.ReadInt64LittleEndian(record[32..]),
+                    BinaryPrimitives.ReadInt64LittleEndian(record[40..]));
+            }
+        }
+
+        return newest;
+    }
 }
+
+/// <summary>A record of a cursor file.</summary>
+/// <param name="Sequence">Grows by one with each.</param>
+/// <param name="Offset">The cursor.</param>
+/// <param name="Run">The run of the channel that wrote it.</param>
+/// <param name="Time">When, in nanoseconds since 1970.</param>
+/// <param name="Free">See <see cref="CursorFile.Free"/>.</param>
+internal readonly record struct CursorRecord(long Sequence, long Offset, ulong Run, long Time, long Free);

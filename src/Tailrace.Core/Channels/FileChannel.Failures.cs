@@ -34,6 +34,7 @@ internal sealed partial class FileChannel
                     failed[i].Node = _queue.AddFirst(failed[i]);
                 }
 
+                _isSpaceShort = true;
                 BackOff();
             }
         }

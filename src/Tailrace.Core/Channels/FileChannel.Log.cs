@@ -36,6 +36,9 @@ internal sealed partial class FileChannel
         [LoggerMessage(Level = LogLevel.Warning, Message = "Channel {Channel} waits: the disk is full. {Reason} Nothing is lost; appends are tried again until there is space.")]
         public static partial void DiskFull(ILogger logger, string channel, string reason);
 
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The disk is full: channel {Channel} gives up {File}, which is delivered and was to be retained for longer.")]
+        public static partial void RetentionCut(ILogger logger, string channel, string file);
+
         [LoggerMessage(Level = LogLevel.Error, Message = "Channel {Channel} could not store {Count} batches. {Next}")]
         public static partial void WriteFailed(ILogger logger, Exception exception, string channel, int count, string next);
 

@@ -1,15 +1,8 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
-
 namespace Tailrace.Core.Channels;
 
 /// <summary>Opening: the lock, the channel's identity, recovery, subscribers.</summary>
 internal sealed partial class FileChannel
 {
-    private const uint IdentityMagic = 0x3143_5254; // "TRC1", little-endian
-    private const int IdentitySize = 64;
-    private const byte IdentityVersion = 1;
-
     /// <summary>Opens the channel in its directory, making it if it is not there.</summary>
     /// <param name="options">The options.</param>
     /// <param name="context">Where it lives.</param>
@@ -66,31 +59,19 @@ internal sealed partial class FileChannel
     /// <summary>The channel's id: from its file, else from a segment that still tells it, else a new one.</summary>
     private static Guid OpenIdentity(SegmentFiles files, IChannelContext context, out bool isNew)
     {
-        string path = Path.Combine(context.Directory, "channel");
+        string path = Path.Combine(context.Directory, ChannelIdentity.FileName);
         isNew = false;
         if (files.Exists(path))
         {
-            ReadOnlySpan<byte> bytes = files.ReadAll(path);
-            if (bytes.Length >= IdentitySize
-                && BinaryPrimitives.ReadUInt32LittleEndian(bytes) == IdentityMagic
-                && BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..]) == Crc32C.Compute(bytes[8..IdentitySize]))
+            if (ChannelIdentity.TryRead(files.ReadAll(path), out Guid known, out byte version))
             {
-                return bytes[8] == IdentityVersion
-                    ? new Guid(bytes.Slice(16, 16), bigEndian: true)
-                    : throw new ChannelException($"Channel {context.Name}: {path} has version {bytes[8]}; this Tailrace reads version {IdentityVersion}. It was made by a newer one.");
+                return version == ChannelIdentity.Version
+                    ? known
+                    : throw new ChannelException($"Channel {context.Name}: {path} has version {version}; this Tailrace reads version {ChannelIdentity.Version}. It was made by a newer one.");
             }
         }
 
-        Guid? found = null;
-        foreach (string segment in files.ListSegments(SegmentDirectory(context)).OrderDescending(StringComparer.Ordinal))
-        {
-            if (Recovery.ReadHeader(files, segment) is { } header)
-            {
-                found = header.Channel;
-                break;
-            }
-        }
-
+        Guid? found = ChannelIdentity.FindInSegments(files, SegmentDirectory(context));
         if (found is not null || files.Exists(path))
         {
             Log.IdentityDamaged(context.Logger, path);
@@ -98,14 +79,7 @@ internal sealed partial class FileChannel
 
         isNew = found is null;
         Guid id = found ?? Guid.NewGuid();
-        Span<byte> identity = stackalloc byte[IdentitySize];
-        identity.Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(identity, IdentityMagic);
-        identity[8] = IdentityVersion;
-        id.TryWriteBytes(identity[16..], bigEndian: true, out _);
-        BinaryPrimitives.WriteInt64LittleEndian(identity[32..], LogEvent.ToTimestamp(context.Time.GetUtcNow()));
-        BinaryPrimitives.WriteUInt32LittleEndian(identity[4..], Crc32C.Compute(identity[8..]));
-        files.Replace(path, identity);
+        files.Replace(path, ChannelIdentity.Encode(id, LogEvent.ToTimestamp(context.Time.GetUtcNow())));
         return id;
     }
 
@@ -159,6 +133,13 @@ internal sealed partial class FileChannel
         {
             _timer = _context.Time.CreateTimer(_ => OnSyncDue(), null, _sync.Interval, _sync.Interval);
         }
+
+        if (_retention.Time is > 0 and < long.MaxValue)
+        {
+            // Nothing else wakes an idle channel when what it retains grows old.
+            TimeSpan period = TimeSpan.FromSeconds(Math.Clamp(_retention.Time / 1e10, 1, 60));
+            _retainTimer = _context.Time.CreateTimer(_ => OnRetentionDue(), null, period, period);
+        }
     }
 
     /// <summary>Opens the cursor of a subscriber that the directory knows; one beyond the log's end is clipped to it.</summary>
@@ -176,6 +157,7 @@ internal sealed partial class FileChannel
             Log.CursorAhead(_context.Logger, name, cursor, _end);
             Skipped += cursor - _end;
             cursor = _end;
+            file.Free = Math.Min(file.Free, cursor);
             file.Write(cursor, Run, Now);
             file.Sync();
         }
@@ -197,6 +179,7 @@ internal sealed partial class FileChannel
         {
             _files.CreateDirectory(directory);
             CursorFile file = CursorFile.Open(_files, Path.Combine(directory, "cursor"), _id);
+            file.Free = GetHeld();
             file.Write(cursor, Run, Now);
             file.Sync();
             var pin = new Pin(file, cursor);
@@ -211,7 +194,7 @@ internal sealed partial class FileChannel
 
     private void StartRun()
     {
-        _runs.Add(new ChannelRun(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), _end));
+        _runs.Add(new ChannelRun(ChannelRun.NewId(), _end));
         if (_runs.Count > ChannelState.MaxRuns)
         {
             _runs.RemoveRange(0, _runs.Count - ChannelState.MaxRuns);

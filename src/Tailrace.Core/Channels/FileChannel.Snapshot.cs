@@ -100,7 +100,15 @@ internal sealed partial class FileChannel
         lock (_gate)
         {
             long low = GetLow();
-            _condemned.AddRange(_log.RemoveBelow(low));
+            List<Segment> removed = _log.RemoveBelow(low, _retention, Now);
+            if (_isSpaceShort && removed.Count == 0)
+            {
+                removed = _log.RemoveBelow(low, default, Now, most: 1);
+                removed.ForEach(segment => Log.RetentionCut(_context.Logger, Name, segment.Path));
+            }
+
+            _isSpaceShort = false;
+            _condemned.AddRange(removed);
             _first = Math.Max(_first, _log.FirstOffset ?? _first);
             pins = [.. _pins.Values];
         }
@@ -200,6 +208,7 @@ internal sealed partial class FileChannel
     private void Release()
     {
         _timer?.Dispose();
+        _retainTimer?.Dispose();
         _backOffTimer?.Dispose();
         _deleteTimer?.Dispose();
         _log.Dispose();

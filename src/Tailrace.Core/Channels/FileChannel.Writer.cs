@@ -6,6 +6,8 @@ internal sealed partial class FileChannel
     private const long GroupBytes = 4 << 20;
 
     private ITimer? _timer;
+    private ITimer? _retainTimer;
+    private bool _isSpaceShort;     // the disk is full: what is only retained goes
     private bool _isBackingOff;
     private bool _isSyncDue;
     private bool _isBlocked;        // the first append of the queue waits for space
@@ -79,7 +81,7 @@ internal sealed partial class FileChannel
             _isSyncDue = false;
         }
 
-        return !_isDeleteDelayed && (_condemned.Count > 0 || _log.CanDelete(GetLow())) ? work | Work.Delete : work;
+        return !_isDeleteDelayed && (_condemned.Count > 0 || CanDelete()) ? work | Work.Delete : work;
     }
 
     private void Do(Work work)
@@ -117,7 +119,7 @@ internal sealed partial class FileChannel
 
         long bytes = 0;
         long offset = _end;
-        long used = _queue.Count > 0 ? _log.BytesFrom(GetLow()) : 0;
+        long used = _queue.Count > 0 ? _log.BytesFrom(GetHeld()) : 0;
         while (bytes < GroupBytes && _queue.First is { } node)
         {
             PendingAppend append = node.Value;
@@ -126,7 +128,7 @@ internal sealed partial class FileChannel
             {
                 while (used + bytes + append.FrameLength > _capacity && used + bytes > 0 && GiveWay())
                 {
-                    used = _log.BytesFrom(GetLow());
+                    used = _log.BytesFrom(GetHeld());
                 }
 
                 if (used + bytes + append.FrameLength > _capacity && used + bytes > 0)
@@ -164,10 +166,10 @@ internal sealed partial class FileChannel
         }
 
         _pressed = true;
-        long low = GetLow();
+        long low = GetHeld();
         foreach (Pin pin in _pins.Values)
         {
-            if (pin.Position == low)
+            if (pin.Held == low)
             {
                 pin.Open?.Press();
             }
@@ -182,15 +184,15 @@ internal sealed partial class FileChannel
             return false;
         }
 
-        long low = GetLow();
+        long low = GetHeld();
         bool hasChanged = false;
         foreach ((string name, Pin pin) in _pins)
         {
-            if (!pin.HasGivenWay && pin.Open is null && pin.Position == low && !_configured.Contains(name))
+            if (!pin.HasGivenWay && pin.Open is null && pin.Held == low && !_configured.Contains(name))
             {
                 pin.HasGivenWay = true;
                 hasChanged = true;
-                Log.GaveWay(_context.Logger, name, low, _end);
+                Log.GaveWay(_context.Logger, name, pin.Position, _end);
             }
         }
 
@@ -275,6 +277,20 @@ internal sealed partial class FileChannel
         _log.Publish(_group, end);
         Volatile.Write(ref _end, end);
         TrimRecent();
+    }
+
+    private void OnRetentionDue()
+    {
+        lock (_gate)
+        {
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    private bool CanDelete()
+    {
+        long low = GetLow();
+        return _log.CanDelete(low, _retention, Now) || (_isSpaceShort && _log.CanDelete(low, default, Now));
     }
 
     private void OnSyncDue()

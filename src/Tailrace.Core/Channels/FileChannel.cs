@@ -14,6 +14,7 @@ internal sealed partial class FileChannel : IChannel
     private readonly long _capacity;
     private readonly long _cache;
     private readonly SyncPolicy _sync;
+    private readonly Retention _retention;
     private readonly Guid _id;
     private readonly IDisposable _lock;
     private readonly SegmentLog _log;
@@ -40,6 +41,7 @@ internal sealed partial class FileChannel : IChannel
         _capacity = options.Capacity.Bytes;
         _cache = options.Cache.Bytes;
         _sync = SyncPolicy.Parse(options.Sync);
+        _retention = Retention.Of(options.Retain);
         _log = new SegmentLog(files, SegmentDirectory(context), id, SegmentSize(options), IndexStep(options), recovered.Segments, recovered.LastNumber);
         _origins = recovered.Origins;
         _runs = recovered.Runs;
@@ -74,7 +76,7 @@ internal sealed partial class FileChannel : IChannel
         {
             lock (_gate)
             {
-                return _log.BytesFrom(GetLow());
+                return _log.BytesFrom(GetHeld());
             }
         }
     }
@@ -151,7 +153,12 @@ internal sealed partial class FileChannel : IChannel
                 pin.Cursor = _first;
             }
 
-            pin.HasGivenWay = false;
+            if (pin.HasGivenWay)
+            {
+                pin.File.Free = Math.Max(pin.File.Free, GetHeld()); // what it comes back to holds nobody up
+                pin.HasGivenWay = false;
+            }
+
             var subscriber = new FileSubscriber(this, name, _gate, pin.Cursor, pin.File);
             pin.Open = subscriber;
             OnLowChanged();
@@ -242,7 +249,7 @@ internal sealed partial class FileChannel : IChannel
     /// <summary>A subscriber has read everything. Under the gate.</summary>
     internal void OnCaughtUp(FileSubscriber subscriber)
     {
-        if (_isBlocked && subscriber.Cursor == GetLow())
+        if (_isBlocked && subscriber.Held == GetHeld())
         {
             subscriber.PressAgain();
         }
@@ -251,7 +258,7 @@ internal sealed partial class FileChannel : IChannel
     /// <summary>A cursor has moved. Under the gate.</summary>
     internal void OnCommitted()
     {
-        if (_isBlocked || _log.CanDelete(GetLow()))
+        if (_isBlocked || CanDelete())
         {
             OnLowChanged();
         }
@@ -308,19 +315,24 @@ internal sealed partial class FileChannel : IChannel
         }
     }
 
-    /// <summary>The lowest cursor that holds data back. Under the gate.</summary>
-    private long GetLow()
+    /// <summary>The lowest cursor: what stands from here on is kept. Under the gate.</summary>
+    private long GetLow() => GetLowest(static pin => pin.Position);
+
+    /// <summary>Where what counts for the capacity begins: the lowest cursor, those left out that read what was only retained. Under the gate.</summary>
+    private long GetHeld() => GetLowest(static pin => pin.Held);
+
+    private long GetLowest(Func<Pin, long> place)
     {
-        long low = long.MaxValue;
+        long lowest = long.MaxValue;
         foreach (Pin pin in _pins.Values)
         {
             if (!pin.HasGivenWay)
             {
-                low = Math.Min(low, pin.Position);
+                lowest = Math.Min(lowest, place(pin));
             }
         }
 
-        return low == long.MaxValue ? _first : low;
+        return lowest == long.MaxValue ? _first : lowest;
     }
 
     private void Cancel(PendingAppend append, CancellationToken cancellationToken)
@@ -355,29 +367,7 @@ internal sealed partial class FileChannel : IChannel
             ends = [.. segments.Select(segment => segment.End)];
         }
 
-        for (int i = Math.Max(0, Array.FindLastIndex(segments, segment => segment.Header.Created < time)); i < segments.Length; i++)
-        {
-            try
-            {
-                using SegmentReader reader = OpenReader(segments[i], 64 << 10);
-                long position = SegmentFormat.HeaderSize;
-                while (position < ends[i] && (reader.TryReadHeader(position, ends[i], out Frame frame) || reader.TryFind(position, ends[i], out frame)))
-                {
-                    if (frame.Time >= time && frame.Count > 0)
-                    {
-                        return frame.BaseOffset;
-                    }
-
-                    position = frame.End;
-                }
-            }
-            catch (FileNotFoundException)
-            {
-                continue; // delivered to all and deleted meanwhile
-            }
-        }
-
-        return End;
+        return SegmentReader.FindTime(_files, segments, ends, time) ?? End;
     }
 
     /// <summary>A subscriber the channel knows, open or not: its cursor holds data back.</summary>
@@ -394,5 +384,8 @@ internal sealed partial class FileChannel : IChannel
         public bool HasGivenWay { get; set; }
 
         public long Position => Open?.Cursor ?? Cursor;
+
+        /// <summary>Where what it makes appends wait for begins.</summary>
+        public long Held => Math.Max(Position, File.Free);
     }
 }

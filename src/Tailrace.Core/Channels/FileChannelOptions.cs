@@ -7,6 +7,7 @@ internal sealed record FileChannelOptions : IValidatedOptions
 {
     private static readonly ByteSize SmallestSegment = new(1 << 20);
     private static readonly ByteSize LargestSegment = new(1 << 30);
+    private static readonly TimeSpan ShortestRetention = TimeSpan.FromSeconds(1);
 
     [Description("How much may wait in the channel for its slowest subscriber; when it is full, sources wait. At least 4KiB.")]
     public ByteSize Capacity { get; init; } = new(1L << 30);
@@ -19,6 +20,9 @@ internal sealed record FileChannelOptions : IValidatedOptions
 
     [Description("How much of the newest batches is kept in memory, so that sinks that keep up never read the disk. 0B: none.")]
     public ByteSize Cache { get; init; } = new(8 << 20);
+
+    [Description("How long delivered events stay, to be read again by a subscriber that is added or moved back. Default: not at all. Never makes an append wait: on a full disk they go first.")]
+    public RetainOptions Retain { get; init; } = new();
 
     public IEnumerable<OptionProblem> Validate()
     {
@@ -41,7 +45,36 @@ internal sealed record FileChannelOptions : IValidatedOptions
         {
             yield return new OptionProblem("cache", "A cache cannot be negative.");
         }
+
+        if (Retain.Time is { } time && time < ShortestRetention)
+        {
+            yield return new OptionProblem("retain.time", "It must be at least 1s.");
+        }
     }
+}
+
+/// <summary>How long delivered segments stay: until the first of the two says that they go. Where neither is given they go at once.</summary>
+internal sealed record RetainOptions
+{
+    [Description("Until they were appended this long ago. At least 1s; default: no limit, where size is given.")]
+    public TimeSpan? Time { get; init; }
+
+    [Description("Until there is more than this of what is delivered. It comes on top of the capacity. Default: no limit, where time is given.")]
+    public ByteSize? Size { get; init; }
+}
+
+/// <summary>The rule of <see cref="RetainOptions"/> in the channel's units.</summary>
+/// <param name="Time">Nanoseconds since a segment's last append.</param>
+/// <param name="Size">Frame bytes of delivered segments.</param>
+internal readonly record struct Retention(long Time, long Size)
+{
+    private const long NanosecondsPerTick = 100;
+
+    public static Retention Of(RetainOptions options) => options.Time is null && options.Size is null
+        ? default
+        : new Retention(options.Time is { } time && time.Ticks < long.MaxValue / NanosecondsPerTick ? time.Ticks * NanosecondsPerTick : long.MaxValue, options.Size?.Bytes ?? long.MaxValue);
+
+    public bool Keeps(long age, long bytes) => age < Time && bytes <= Size;
 }
 
 /// <summary>When a file channel syncs.</summary>

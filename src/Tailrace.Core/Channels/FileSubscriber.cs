@@ -22,6 +22,9 @@ internal sealed class FileSubscriber : ChannelSubscriber
     /// <summary>Events that were skipped because they could not be read or were given up.</summary>
     public long Skipped { get; private set; }
 
+    /// <summary>Where what it makes appends wait for begins.</summary>
+    public long Held => Math.Max(Cursor, _file.Free);
+
     public override void Seek(long offset)
     {
         lock (Gate)

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 
 namespace Tailrace.Core.Channels;
@@ -10,6 +9,7 @@ namespace Tailrace.Core.Channels;
 /// </summary>
 internal sealed partial class MemoryChannel : IChannel
 {
+    internal const string PositionsFile = "positions";
     private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
 
     private readonly object _gate = new();
@@ -39,11 +39,11 @@ internal sealed partial class MemoryChannel : IChannel
         _context = context;
         _files = files ?? new SegmentFiles();
         _capacity = options.Capacity.Bytes;
-        _path = Path.Combine(context.Directory, "positions");
+        _path = Path.Combine(context.Directory, PositionsFile);
         ChannelState saved = Load();
         _origins = saved.Origins;
         _first = _end = saved.NextOffset;
-        _run = new ChannelRun(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), _end);
+        _run = new ChannelRun(ChannelRun.NewId(), _end);
         _timer = context.Time.CreateTimer(_ => OnSaveDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 

@@ -147,8 +147,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
             }
         }
 
-        _files.Rename(path, path + ".damaged");
-        Log.SetAside(_logger, path, path + ".damaged");
+        Log.SetAside(_logger, path, _files.SetAside(path));
         return null;
     }
 

@@ -30,6 +30,14 @@ internal class SegmentFiles : FileCalls
 
     public virtual IEnumerable<string> ListDirectories(string directory) => Directory.EnumerateDirectories(directory);
 
+    /// <summary>Renames a file that cannot be used, so that it is kept for whoever wants to look at it; the new path.</summary>
+    public virtual string SetAside(string path)
+    {
+        string aside = path + ".damaged";
+        Rename(path, aside);
+        return aside;
+    }
+
     public virtual void CreateDirectory(string path) => DurableFile.CreateDirectory(path);
 
     public virtual void SyncDirectory(string path) => DurableFile.SyncDirectory(path);

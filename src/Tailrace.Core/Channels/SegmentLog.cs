@@ -208,13 +208,17 @@ internal sealed class SegmentLog : IDisposable
     }
 
     /// <summary>Whether the oldest segment can go once every cursor has reached <paramref name="offset"/>. Under the gate.</summary>
-    public bool CanDelete(long offset) => _segments.Count > 1 && _segments[0].EndOffset <= offset;
+    public bool CanDelete(long offset, in Retention retention, long now) => _segments.Count > 1 && _segments[0].EndOffset <= offset && !Keeps(0, CountBelow(offset), retention, now);
 
-    /// <summary>Takes the segments that lie below an offset off the list, never the newest; the caller deletes their files once a snapshot stands for them. Under the gate.</summary>
-    public List<Segment> RemoveBelow(long offset)
+    /// <summary>
+    /// Takes segments that lie below an offset and are not to be retained off the list, never the newest; the caller deletes their files once
+    /// a snapshot stands for them. Under the gate.
+    /// </summary>
+    public List<Segment> RemoveBelow(long offset, in Retention retention, long now, int most = int.MaxValue)
     {
+        int passed = CountBelow(offset);
         int count = 0;
-        while (count < _segments.Count - 1 && _segments[count].EndOffset <= offset)
+        while (count < Math.Min(passed, most) && !Keeps(count, passed, retention, now))
         {
             count++;
         }
@@ -232,6 +236,18 @@ internal sealed class SegmentLog : IDisposable
     /// <summary>The segment that holds an offset, or the next behind it; null where nothing is published from there on. Under the gate.</summary>
     public Segment? Find(long offset)
     {
+        int index = CountPassed(offset);
+        return index < _segments.Count ? _segments[index] : null;
+    }
+
+    private int CountBelow(long offset) => Math.Min(CountPassed(offset), _segments.Count - 1);
+
+    private bool Keeps(int index, int passed, in Retention retention, long now) =>
+        retention.Keeps(now - _segments[index + 1].Header.Created, _segments[passed].BytesBefore - _segments[index].BytesBefore);
+
+    /// <summary>How many segments end at or below an offset.</summary>
+    private int CountPassed(long offset)
+    {
         int low = 0;
         int high = _segments.Count;
         while (low < high)
@@ -247,7 +263,7 @@ internal sealed class SegmentLog : IDisposable
             }
         }
 
-        return low < _segments.Count ? _segments[low] : null;
+        return low;
     }
 
     /// <summary>Notes where a reader has found an offset, so that it and the reckoning of space find it again. Under the gate.</summary>

@@ -26,6 +26,38 @@ internal sealed class SegmentReader : IDisposable
 
     public long FileLength => _files.GetLength(_file);
 
+    /// <summary>The offset of the first batch appended at or after a time; null if there is none.</summary>
+    /// <param name="files">How files are read.</param>
+    /// <param name="segments">The segments, oldest first.</param>
+    /// <param name="ends">How far each may be read.</param>
+    /// <param name="time">Nanoseconds since 1970.</param>
+    public static long? FindTime(SegmentFiles files, Segment[] segments, long[] ends, long time)
+    {
+        for (int i = Math.Max(0, Array.FindLastIndex(segments, segment => segment.Header.Created < time)); i < segments.Length; i++)
+        {
+            try
+            {
+                using var reader = new SegmentReader(files, segments[i].Path, segments[i].Seed, 64 << 10);
+                long position = SegmentFormat.HeaderSize;
+                while (position < ends[i] && (reader.TryReadHeader(position, ends[i], out Frame frame) || reader.TryFind(position, ends[i], out frame)))
+                {
+                    if (frame.Time >= time && frame.Count > 0)
+                    {
+                        return frame.BaseOffset;
+                    }
+
+                    position = frame.End;
+                }
+            }
+            catch (FileNotFoundException)
+            {
+                continue; // delivered to all and deleted meanwhile
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Forgets what was read ahead.</summary>
     public void Forget()
     {
