@@ -70,6 +70,11 @@ internal sealed partial class FollowedFiles : IDisposable
 
         found.Sort((a, b) => a.Written != b.Written ? a.Written.CompareTo(b.Written) : string.CompareOrdinal(a.Path, b.Path));
         found.RemoveAll(TryResume);
+        foreach (RememberedFile earlier in _scanned ? [] : found.SelectMany(file => _remembered.FindEarlier(file.Handle)))
+        {
+            _copies.AddTruncated(earlier); // while nobody looked: its copy may be shorter than what was read of it
+        }
+
         FindRotated(lost);
         _copies.Keep(found.Select(file => file.Path));
         foreach (FoundFile file in found)
@@ -301,7 +306,7 @@ internal sealed partial class FollowedFiles : IDisposable
             LogContinued(found.Path, continued.Position, continued.Marks.Path);
             Resume(continued, found, detached: false);
         }
-        else if (length > 0 && _scanned && _copies.FindTruncated(found.Path, found.Handle, length) is { } longer)
+        else if (length > 0 && _copies.FindTruncated(found.Path, found.Handle, length) is { } longer)
         {
             LogCopyRead(found.Path, longer.Marks.Path);
             Mint(found, 0, length);

@@ -73,13 +73,18 @@ internal sealed class LineReader : IDisposable
             to = ReadCopying(file, length, final);
         }
 
-        // Looked at after the reading: what a rewrite put there in between must not pass for a continuation.
-        rewritten = !file.AnchorHolds();
-        return rewritten || to == file.Position ? null : _builder.Build(file.MoveTo(to, _source, _headers));
+        if (to == file.Position)
+        {
+            rewritten = !file.AnchorHolds();
+            return null;
+        }
+
+        rewritten = !file.TryMoveTo(to, _source, _headers, out Advance advance);
+        return rewritten ? null : _builder.Build(advance);
     }
 
     /// <summary>Stores a position without events: at first sight, and to pass over what was there before with <c>from: end</c>.</summary>
-    public EventBatch PassTo(TailedFile file, long to)
+    public EventBatch? PassTo(TailedFile file, long to)
     {
         if (to > file.Position)
         {
@@ -94,7 +99,7 @@ internal sealed class LineReader : IDisposable
             }
         }
 
-        return EventBatch.PositionsOnly(file.MoveTo(to, _source, _headers));
+        return file.TryMoveTo(to, _source, _headers, out Advance advance) ? EventBatch.PositionsOnly(advance) : null; // rewritten: the next turn sees it
     }
 
     /// <inheritdoc/>
@@ -117,6 +122,7 @@ internal sealed class LineReader : IDisposable
         int read = file.Handle!.Read(room[..wanted], from);
         bool whole = from + read == end && (final || end == cut);
         file.Scanned = read;
+        file.NoteRead(room[..read]);
         int start = from == 0 ? SkipMark(file, room[..read]) : 0;
         copy = file.Marks.Encoding != TextEncoding.Bytes || file.PartsBefore > 0 || file.NulBytes > 0;
         if (copy || (file.SkipsLine && !TrySkipLine(file, room[..read], whole, ref start)))
@@ -193,6 +199,7 @@ internal sealed class LineReader : IDisposable
         read &= -unit;
         file.Scanned = read;
         Span<byte> bytes = _copy.AsSpan(0, read);
+        file.NoteRead(bytes);
         if (file.Marks.Encoding == TextEncoding.Utf16BigEndian)
         {
             Span<ushort> units = MemoryMarshal.Cast<byte, ushort>(bytes);

@@ -78,6 +78,9 @@ internal sealed class RememberedFiles
         return best;
     }
 
+    /// <summary>The generations of a file of this number that its content no longer belongs to.</summary>
+    public IEnumerable<RememberedFile> FindEarlier(LogFile file) => _byFile.GetValueOrDefault(file.Identity.File, []).Where(known => !known.Marks.Match(file, known.Position));
+
     /// <summary>How long a packed file is unpacked, if it was read to that length before and has not changed since; null if it must be measured.</summary>
     public long? FindFinished(LogFile file) =>
         _byFile.GetValueOrDefault(file.Identity.File)?.Find(known => known.Marks.Packed > 0 && known.Marks.Packed == file.StoredLength && known.Marks.Born == file.Born)?.Position;

@@ -4,6 +4,8 @@ namespace Tailrace.Files;
 internal sealed class TailedFile
 {
     private readonly byte[] _anchor = new byte[FileMarks.MaxAnchor];
+    private readonly byte[] _next = new byte[FileMarks.MaxAnchor];
+    private int _nextLength;
     private SortedSet<long> _cuts;
     private FileMarks? _sent;
     private byte[] _head = [];
@@ -21,7 +23,7 @@ internal sealed class TailedFile
         Marks = Marks with { Path = path, Device = Identity.Device, File = Identity.File, Born = handle.Born };
         if (!handle.IsPacked)
         {
-            _ = TakeAnchor(Position);
+            TakeAnchor(Position);
         }
     }
 
@@ -120,22 +122,48 @@ internal sealed class TailedFile
         return Handle!.Read(now[..length], Position - length) == length && now[..length].SequenceEqual(_anchor.AsSpan(0, length));
     }
 
-    /// <summary>Moves on behind a batch and says what the batch is to store of it.</summary>
-    public Advance MoveTo(long to, string source, HeaderBuilder attributes)
+    /// <summary>Keeps the first bytes read at <see cref="Position"/>: should they stand there no more, what was read belongs to a generation that is gone.</summary>
+    public void NoteRead(ReadOnlySpan<byte> bytes)
     {
+        bytes = bytes[..Math.Min(bytes.Length, _next.Length)];
+        int nul = bytes.IndexOf((byte)0); // zeros may still become data
+        _nextLength = nul < 0 ? bytes.Length : nul;
+        bytes[.._nextLength].CopyTo(_next);
+    }
+
+    /// <summary>Moves on behind what was read. False, and nothing is changed, if the file was rewritten before its marks were taken.</summary>
+    public bool TryMoveTo(long to, string source, HeaderBuilder attributes, out Advance advance)
+    {
+        FileMarks marks = Marks;
+        byte[] head = _head;
+        Span<byte> anchor = stackalloc byte[FileMarks.MaxAnchor];
+        int length = 0;
         if (!Handle!.IsPacked || to > Position)
         {
-            TakeMarks(to);
+            TakeHead(ref marks, ref head, to);
+            length = Handle!.Read(anchor[..(int)Math.Min(to, FileMarks.MaxAnchor)], to - Math.Min(to, FileMarks.MaxAnchor));
+            marks = marks with { AnchorPosition = to, AnchorLength = length, AnchorHash = length == 0 ? 0 : FileMarks.Hash(anchor[..length]) };
         }
 
-        Marks = Marks with { Packed = Handle.IsPacked && to == Handle.Length ? Handle.StoredLength : 0 };
+        // Looked at after the marks are taken: those of a rewritten file must not pass for marks of what was read.
+        if (!AnchorHolds() || !NextHolds())
+        {
+            advance = default;
+            return false;
+        }
+
+        anchor[..length].CopyTo(_anchor);
+        _head = head;
+        Marks = marks with { Packed = Handle.IsPacked && to == Handle.Length ? Handle.StoredLength : 0 };
         long from = Position;
         Scanned = Math.Max(0, Scanned - (to - from));
         Position = to;
+        _nextLength = 0;
         attributes.Clear();
         Marks.WriteChanges(_sent, source, attributes);
         _sent = Marks;
-        return new Advance(Origin, from, to, attributes.Encoded.ToArray());
+        advance = new Advance(Origin, from, to, attributes.Encoded.ToArray());
+        return true;
     }
 
     /// <summary>Goes on elsewhere, as a channel has told.</summary>
@@ -144,8 +172,9 @@ internal sealed class TailedFile
         _cuts = [.. cuts];
         Position = position;
         Scanned = 0;
+        _nextLength = 0;
         _sent = null;
-        _ = TakeAnchor(position);
+        TakeAnchor(position);
     }
 
     /// <summary>Goes on in another file that holds what was read of this one, and more.</summary>
@@ -154,6 +183,7 @@ internal sealed class TailedFile
         Handle = handle;
         Identity = handle.Identity;
         Scanned = 0;
+        _nextLength = 0;
         LastLook = default;
         Marks = Marks with { Path = path, Device = Identity.Device, File = Identity.File, Born = handle.Born };
     }
@@ -161,28 +191,30 @@ internal sealed class TailedFile
     /// <summary>What is remembered once the file is followed no more.</summary>
     public RememberedFile Remember() => new(Origin, Position, [.. _cuts.Where(cut => cut > Position)], Marks, _head);
 
-    private void TakeMarks(long to)
+    private bool NextHolds()
     {
-        if (Marks.HeadLength < FileMarks.MaxHead)
+        Span<byte> now = stackalloc byte[_nextLength];
+        return Handle!.IsPacked || (Handle.Read(now, Position) == now.Length && now.SequenceEqual(_next.AsSpan(0, now.Length)));
+    }
+
+    private void TakeHead(ref FileMarks marks, ref byte[] kept, long to)
+    {
+        if (marks.HeadLength < FileMarks.MaxHead)
         {
             Span<byte> head = stackalloc byte[FileMarks.MaxHead];
             head = head[..Handle!.Read(head[..(int)Math.Min(to, FileMarks.MaxHead)], 0)];
-            if (head.Length > Marks.HeadLength)
+            if (head.Length > marks.HeadLength)
             {
-                Marks = Marks with { HeadLength = head.Length, HeadHash = FileMarks.Hash(head) };
-                _head = head.Length < FileMarks.MaxHead ? head.ToArray() : [];
+                marks = marks with { HeadLength = head.Length, HeadHash = FileMarks.Hash(head) };
+                kept = head.Length < FileMarks.MaxHead ? head.ToArray() : [];
             }
         }
-
-        int length = TakeAnchor(to);
-        Marks = Marks with { AnchorPosition = to, AnchorLength = length, AnchorHash = length == 0 ? 0 : FileMarks.Hash(_anchor.AsSpan(0, length)) };
     }
 
-    private int TakeAnchor(long position)
+    private void TakeAnchor(long position)
     {
         Span<byte> anchor = stackalloc byte[(int)Math.Min(position, FileMarks.MaxAnchor)];
         int length = Handle!.Read(anchor, position - anchor.Length);
-        anchor.CopyTo(_anchor); // not read into it: a read that fails must not spoil it
-        return length;
+        anchor[..length].CopyTo(_anchor); // not read into it: a read that fails must not spoil it
     }
 }
