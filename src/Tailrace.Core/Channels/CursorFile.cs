@@ -36,18 +36,21 @@ internal sealed class CursorFile : IDisposable
     /// <summary>Events below were retained, not waited for, when the cursor was set: having them read again makes no append wait. Written with the next cursor.</summary>
     public long Free { get; set; }
 
+    /// <summary>Whether it holds something, but no record that can be read.</summary>
+    public bool IsDamaged { get; private set; }
+
     /// <summary>Opens or makes the file.</summary>
     /// <exception cref="IOException">It could not be made, read or written.</exception>
     public static CursorFile Open(SegmentFiles files, string path, Guid channel)
     {
-        bool isNew = !files.Exists(path);
         SafeFileHandle handle = files.Open(path, FileMode.OpenOrCreate, FileAccess.ReadWrite);
         var cursor = new CursorFile(files, handle, FrameFormat.Seed(channel, 0));
         try
         {
             cursor.Load();
-            if (isNew)
+            if (cursor.Found is null)
             {
+                // Also where the file is there: who made it may have been killed before its name was durable.
                 files.Sync(handle);
                 files.SyncDirectory(Path.GetDirectoryName(path)!);
             }
@@ -128,6 +131,7 @@ internal sealed class CursorFile : IDisposable
             Free = found.Free;
         }
 
+        IsDamaged = Found is null && content.AsSpan().ContainsAnyExcept((byte)0);
         if (length < content.Length)
         {
             _files.Write(_file, content.AsSpan(length), length);

@@ -146,7 +146,7 @@ internal sealed partial class FileChannel
     private void OpenPin(string name)
     {
         CursorFile file = CursorFile.Open(_files, Path.Combine(SubscriberDirectory(_context), name, "cursor"), _id);
-        if (file.Found is null)
+        if (file.IsDamaged)
         {
             Log.CursorDamaged(_context.Logger, name, _first);
         }
