@@ -51,7 +51,7 @@ internal static class SegmentFormat
     public static bool TryRead(ReadOnlySpan<byte> source, out SegmentHeader header)
     {
         header = default;
-        if (source.Length < ContentLength
+        if (source.Length < HeaderSize
             || BinaryPrimitives.ReadUInt32LittleEndian(source) != Magic
             || BinaryPrimitives.ReadUInt32LittleEndian(source[4..]) != Crc32C.Compute(source[8..ContentLength])
             || source[8] != Version
