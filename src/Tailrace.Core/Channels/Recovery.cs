@@ -190,6 +190,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
         using var reader = new SegmentReader(_files, segment.Path, segment.Seed, isNewest ? Window : HeaderWindow);
         long limit = Math.Min(end ?? long.MaxValue, reader.FileLength);
         long covered = _state is null || segment.Number > _state.Segment ? 0 : segment.Number == _state.Segment ? _state.Position : long.MaxValue;
+        segment.Synced = Math.Min(covered, limit);
         long position = SegmentFormat.HeaderSize;
         long proven = -1; // how far later frames, or the snapshot, prove the segment to have been synced; found out when it matters
         bool isSound = true;
@@ -242,6 +243,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
     {
         segment.Note(frame.BaseOffset, frame.Position, _indexStep);
         segment.End = frame.End;
+        segment.Synced = Math.Max(segment.Synced, frame.Durable);
         segment.EndOffset = Math.Max(segment.EndOffset, frame.EndOffset);
         if (frame.Position < covered)
         {

@@ -24,6 +24,9 @@ internal sealed class Segment(SegmentHeader header, string path)
     /// <summary>The file position behind its last frame.</summary>
     public long End { get; set; } = SegmentFormat.HeaderSize;
 
+    /// <summary>How far it is known to have been synced before this start.</summary>
+    public long Synced { get; set; }
+
     /// <summary>Frame bytes of all segments made before it, counted from an arbitrary zero: places in the log can be compared and subtracted.</summary>
     public long BytesBefore { get; set; }
 

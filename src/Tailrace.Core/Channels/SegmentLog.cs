@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Tailrace.Core.Channels;
 
 /// <summary>
@@ -62,6 +64,7 @@ internal sealed class SegmentLog : IDisposable
             return;
         }
 
+        Rewrite(_newest);
         SequentialFile file = _files.Open(_newest.Path, canContinue ? _newest.End : _files.GetLength(_newest.Path));
         try
         {
@@ -325,6 +328,37 @@ internal sealed class SegmentLog : IDisposable
     {
         _file?.Dispose();
         _file = null;
+    }
+
+    /// <summary>
+    /// Writes again what no sync is known to have covered. A sync may have failed before the process ended: then the system shows these
+    /// bytes but calls them clean, and no further sync would write them.
+    /// </summary>
+    private void Rewrite(Segment segment)
+    {
+        using SafeFileHandle file = _files.Open(segment.Path, FileMode.Open, FileAccess.ReadWrite);
+        byte[] buffer = EventBatch.Pool.Rent(64 << 10);
+        try
+        {
+            long position = segment.Synced;
+            while (position < segment.End)
+            {
+                int count = _files.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, segment.End - position)), position);
+                if (count == 0)
+                {
+                    throw new IOException($"{segment.Path} is shorter than it was a moment ago.");
+                }
+
+                _files.Write(file, buffer.AsSpan(0, count), position);
+                position += count;
+            }
+
+            _files.Sync(file);
+        }
+        finally
+        {
+            EventBatch.Pool.Return(buffer);
+        }
     }
 
     private void Prepare(long frameLength, long offset, long time)
