@@ -369,7 +369,6 @@ internal sealed class SegmentLog : IDisposable
         }
 
         long previousEnd = 0;
-        bool isAfterFailure = _file is null && _newest is not null;
         if (_newest is not null)
         {
             if (_file is not null)
@@ -404,11 +403,9 @@ internal sealed class SegmentLog : IDisposable
         SegmentFormat.Write(bytes, header);
         _files.Write(_file, bytes);
         _durable = 0;
-        if (isAfterFailure)
-        {
-            Sync(); // nothing may be acknowledged here before the disk knows where the segment before ends
-        }
-
+        _isSyncing = true;
+        _files.Sync(_file); // before any frame: frames behind a header that cannot be read are damage then, never a torn write
         _files.SyncDirectory(_directory);
+        _isSyncing = false;
     }
 }
