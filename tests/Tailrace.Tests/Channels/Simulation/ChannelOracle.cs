@@ -1,5 +1,3 @@
-using Tailrace.Core.Channels;
-
 namespace Tailrace.Tests.Channels.Simulation;
 
 /// <summary>An event as the simulation knows it: the origin and its number there; the number is its position.</summary>
