@@ -180,16 +180,18 @@ internal sealed class SegmentLog : IDisposable
         _file = null;
         _durable = _staged.Count > 0 ? long.MaxValue : _durable; // a roll has synced the segment before
         bool isAlone = _staged.Count == 0;
-        foreach (Segment segment in _staged)
+        try
         {
-            try
+            // The newest first, each for good before the next: one that came back without those before it would look like the end of a log that lost some.
+            for (int i = _staged.Count - 1; i >= 0; i--)
             {
-                _files.Delete(segment.Path);
+                _files.Delete(_staged[i].Path);
+                _files.SyncDirectory(_directory);
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                // The next segment's header passes it over; the next start deletes it.
-            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The next segment's header passes them over; the next start deletes them.
         }
 
         _staged.Clear();

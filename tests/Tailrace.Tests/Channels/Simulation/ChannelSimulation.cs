@@ -183,10 +183,13 @@ internal sealed class ChannelSimulation : IDisposable
         channel.Write();
         Harvest();
         _channel = null;
-        if (!Disk.IsCrashed)
+        if (Disk.IsCrashed)
         {
-            Check(Crash.Kill);
+            _context.Lines.Clear(); // it takes the machine's end for an error of its own
+            return;
         }
+
+        Check(Crash.Kill);
     }
 
     /// <summary>Damages a file as it lies, and starts again.</summary>
