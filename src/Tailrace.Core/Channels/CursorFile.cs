@@ -22,6 +22,7 @@ internal sealed class CursorFile : IDisposable
     private readonly byte[] _record = new byte[RecordSize];
     private long _sequence;
     private bool _dirty;
+    private bool _isDoubtful; // a sync of the last record failed, or may have before this start: the system may call it clean
 
     private CursorFile(SegmentFiles files, SafeFileHandle file, uint seed)
     {
@@ -84,9 +85,7 @@ internal sealed class CursorFile : IDisposable
             BinaryPrimitives.WriteInt64LittleEndian(record[32..], time);
             BinaryPrimitives.WriteInt64LittleEndian(record[40..], Free);
             BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Append(_seed, record[4..ContentLength]));
-            _files.Write(_file, record, Place(sequence));
-            _sequence = sequence;
-            _dirty = true;
+            WriteRecord(sequence);
         }
     }
 
@@ -96,9 +95,20 @@ internal sealed class CursorFile : IDisposable
     {
         lock (_gate)
         {
+            if (_isDoubtful)
+            {
+                long sequence = _sequence + 1;
+                Span<byte> record = _record;
+                BinaryPrimitives.WriteInt64LittleEndian(record[8..], sequence);
+                BinaryPrimitives.WriteUInt32LittleEndian(record, Crc32C.Append(_seed, record[4..ContentLength]));
+                WriteRecord(sequence);
+            }
+
             if (_dirty)
             {
+                _isDoubtful = true;
                 _files.Sync(_file);
+                _isDoubtful = false;
                 _dirty = false;
             }
         }
@@ -108,6 +118,14 @@ internal sealed class CursorFile : IDisposable
 
     // Neighbouring records stand in different 4 KiB blocks: one bad block leaves the cursor one commit older.
     private static long Place(long sequence) => ((sequence % 2 * (Slots / 2)) + (sequence / 2 % (Slots / 2))) * RecordSize;
+
+    private void WriteRecord(long sequence)
+    {
+        _files.Write(_file, _record, Place(sequence));
+        _sequence = sequence;
+        _dirty = true;
+        _isDoubtful = false;
+    }
 
     private void Load()
     {
@@ -129,6 +147,8 @@ internal sealed class CursorFile : IDisposable
             _sequence = found.Sequence;
             Found = found.Offset;
             Free = found.Free;
+            content.AsSpan((int)Place(found.Sequence), RecordSize).CopyTo(_record);
+            _isDoubtful = true;
         }
 
         IsDamaged = Found is null && content.AsSpan().ContainsAnyExcept((byte)0);

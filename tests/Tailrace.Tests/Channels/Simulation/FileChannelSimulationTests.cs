@@ -61,6 +61,9 @@ public sealed class FileChannelSimulationTests(ITestOutputHelper output)
         Assert.InRange(operations, 150, 2_000);
     }
 
+    /// <summary>A random run with a bug planted before it begins.</summary>
+    internal static IReadOnlyList<string> RunPlanted(int seed, Action<ChannelSimulation> plant) => Run(seed, RunRandom, null, plant);
+
     private static IReadOnlyList<string> Run(int seed, Action<ChannelSimulation> act, List<string>? trace = null, Action<ChannelSimulation>? prepare = null)
     {
         using var simulation = new ChannelSimulation(seed);
