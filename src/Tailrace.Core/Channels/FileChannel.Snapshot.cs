@@ -33,8 +33,8 @@ internal sealed partial class FileChannel
         }
     }
 
-    /// <summary>Writes the snapshot: what the segments up to here say. Never ahead of what is synced.</summary>
-    private bool TrySnapshot()
+    /// <summary>Writes the snapshot: what the segments up to here say. Never ahead of what is synced; without the segments to be deleted only where the cursors behind them are.</summary>
+    private bool TrySnapshot(bool areCursorsDurable = false)
     {
         if (!TrySync())
         {
@@ -46,7 +46,7 @@ internal sealed partial class FileChannel
         lock (_gate)
         {
             var state = new ChannelState { Channel = _id, NextOffset = _end, Segment = segment, Position = position, Runs = _runs, Origins = _origins };
-            foreach (Segment each in _log.Segments)
+            foreach (Segment each in areCursorsDurable ? _log.Segments : _condemned.Concat(_log.Segments))
             {
                 state.Segments.Add(new SegmentSummary(each.Number, each.BaseOffset, each.EndOffset, each.End));
             }
@@ -120,7 +120,7 @@ internal sealed partial class FileChannel
                 pin.File.Sync();
             }
 
-            if (TrySnapshot())
+            if (TrySnapshot(areCursorsDurable: true))
             {
                 foreach (Segment segment in _condemned)
                 {

@@ -338,8 +338,9 @@ internal sealed class ChannelSimulation : IDisposable
             }
             else
             {
-                Oracle.Check(result.Status == AppendStatus.Mismatch && result.Position <= attempt.From, "answer", $"{result.Status} {result.Position} to {attempt}");
-                _next[attempt.Origin] = Math.Min(_next[attempt.Origin], result.Position);
+                long position = Oracle.Positions[attempt.Origin];
+                Oracle.Check(result.Status == AppendStatus.Duplicate ? attempt.To <= position : result.Position == position, "answer", $"{result.Status} {result.Position} to {attempt.From} to {attempt.To} of origin {attempt.Origin}, which stands at {position}");
+                _next[attempt.Origin] = position;
             }
         }
     }

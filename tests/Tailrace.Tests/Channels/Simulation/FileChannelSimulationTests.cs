@@ -86,7 +86,7 @@ public sealed class FileChannelSimulationTests(ITestOutputHelper output)
         Random random = simulation.Random;
         simulation.Disk.CrashAt = random.Next(1, 150);
         simulation.Start();
-        for (int i = random.Next(8, 24); i > 0 && simulation.Oracle.Violations.Count == 0; i--)
+        for (int i = random.Next(6, 16); i > 0 && simulation.Oracle.Violations.Count == 0; i--)
         {
             int crashes = simulation.Crashes;
             simulation.Do(() => Step(simulation, random));
@@ -98,7 +98,7 @@ public sealed class FileChannelSimulationTests(ITestOutputHelper output)
 
         simulation.Disk.CrashAt = int.MaxValue;
         simulation.Do(() => { });
-        if (random.Next(2) == 0)
+        if (random.Next(4) == 0)
         {
             simulation.Finish();
         }

@@ -9,6 +9,7 @@ internal sealed class SimulatedFile
     private byte[] _bytes = [];
     private byte[] _durable = [];
     private int _durableLength;
+    private bool _differs; // what programs see from what is durable
 
     public string Path { get; set; } = "";
 
@@ -52,6 +53,7 @@ internal sealed class SimulatedFile
         if (_changes.Count > 0)
         {
             int keep = random.Next(4); // nothing, everything or any part
+            _differs = true;
             if (keep == 1)
             {
                 Sync();
@@ -64,8 +66,9 @@ internal sealed class SimulatedFile
             _changes.Clear();
         }
 
-        if (isPowerCut)
+        if (isPowerCut && _differs)
         {
+            _differs = false;
             _bytes = _durable.AsSpan(0, _durableLength).ToArray();
             Length = _durableLength;
         }
