@@ -52,6 +52,9 @@ public sealed class EventBatch : IDisposable
     /// <summary>The length of <see cref="Block"/> in bytes; 0 for a batch without events.</summary>
     public int BlockLength { get; }
 
+    /// <summary>The memory the batch holds, in bytes: its buffer may be longer than its block.</summary>
+    public int HeldBytes => Buffer.Length;
+
     /// <summary>The block's CRC-32C, as it stands in the block.</summary>
     public uint Checksum { get; }
 

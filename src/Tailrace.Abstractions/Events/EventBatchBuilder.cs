@@ -140,6 +140,15 @@ public sealed class EventBatchBuilder : IDisposable
         BinaryPrimitives.WriteInt64LittleEndian(block[BatchLayout.MaxTimestampOffset..], _maxTimestamp);
         BinaryPrimitives.WriteInt32LittleEndian(block[BatchLayout.RawLengthOffset..], end - BatchLayout.HeaderSize);
         BinaryPrimitives.WriteUInt32LittleEndian(block[BatchLayout.CrcOffset..], Crc32C.Compute(block[BatchLayout.VersionOffset..]));
+        if (end <= _buffer.Length / 4)
+        {
+            // A channel in memory may hold it for long: a small batch in a large buffer would waste most of it.
+            byte[] fitting = EventBatch.Pool.Rent(end);
+            block.CopyTo(fitting);
+            EventBatch.Pool.Return(_buffer);
+            _buffer = fitting;
+        }
+
         EventBatch batch = EventBatch.Built(_buffer, end, advances);
         Empty();
         return batch;

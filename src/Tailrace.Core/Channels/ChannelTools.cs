@@ -20,7 +20,7 @@ public static class ChannelTools
     {
         string channels = Path.Combine(Path.GetFullPath(data), "channels");
         return Directory.Exists(channels)
-            ? [.. Directory.GetDirectories(channels).Order(StringComparer.Ordinal).Select(Describe)]
+            ? [.. Directory.GetDirectories(channels).Order(StringComparer.Ordinal).Where(IsChannel).Select(Describe)]
             : throw new ChannelException($"{data} is no data directory of an agent: there is no directory {channels}.");
     }
 
@@ -140,6 +140,18 @@ public static class ChannelTools
         return check;
     }
 
+    /// <summary>The positions a channel remembers; false where the directory holds no channel.</summary>
+    /// <exception cref="IOException">It could not be read.</exception>
+    /// <exception cref="InvalidDataException">The positions of a memory channel are damaged.</exception>
+    internal static bool TryGetOrigins(string directory, out IReadOnlyList<OriginState> origins)
+    {
+        bool isChannel = IsChannel(directory);
+        origins = !isChannel ? []
+            : IsMemory(directory) ? ChannelState.Decode(File.ReadAllBytes(Path.Combine(directory, MemoryChannel.PositionsFile))).Origins.GetStates()
+            : ChannelDirectory.Read(directory).Log.Origins.GetStates();
+        return isChannel;
+    }
+
     private static long Now => LogEvent.ToTimestamp(TimeProvider.System.GetUtcNow());
 
     private static T Locked<T>(string directory, Func<T> act)
@@ -188,6 +200,8 @@ public static class ChannelTools
         DurableFile.SyncDirectory(home);
         return aside;
     }
+
+    private static bool IsChannel(string directory) => IsMemory(directory) || Directory.Exists(ChannelDirectory.SegmentsOf(directory));
 
     private static bool IsMemory(string directory) => File.Exists(Path.Combine(directory, MemoryChannel.PositionsFile));
 

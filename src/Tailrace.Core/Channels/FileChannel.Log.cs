@@ -39,6 +39,18 @@ internal sealed partial class FileChannel
         [LoggerMessage(Level = LogLevel.Warning, Message = "The disk is full: channel {Channel} gives up {File}, which is delivered and was to be retained for longer.")]
         public static partial void RetentionCut(ILogger logger, string channel, string file);
 
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Subscriber {Subscriber} fell behind by more than it may and is parked at {Cursor}: offsets up to {End} no longer wait for it. It goes on with what is still retained.")]
+        public static partial void Parked(ILogger logger, string subscriber, long cursor, long end);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "Subscriber {Subscriber} has caught up to {Cursor} and holds its data again.")]
+        public static partial void Returned(ILogger logger, string subscriber, long cursor);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Subscriber {Subscriber} fell behind by more than it may: {Count} events, offsets {From} to {To}, are dropped for it as far as it has not taken them.")]
+        public static partial void DroppedEvents(ILogger logger, string subscriber, long count, long from, long to);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Subscriber {Subscriber} fell behind by more than it may, but its cursor could not be moved on; that is tried again.")]
+        public static partial void DropFailed(ILogger logger, Exception exception, string subscriber);
+
         [LoggerMessage(Level = LogLevel.Error, Message = "Channel {Channel} could not store {Count} batches. {Next}")]
         public static partial void WriteFailed(ILogger logger, Exception exception, string channel, int count, string next);
 

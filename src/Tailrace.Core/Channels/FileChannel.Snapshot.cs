@@ -209,6 +209,7 @@ internal sealed partial class FileChannel
     {
         _timer?.Dispose();
         _retainTimer?.Dispose();
+        _lagTimer?.Dispose();
         _backOffTimer?.Dispose();
         _deleteTimer?.Dispose();
         _log.Dispose();

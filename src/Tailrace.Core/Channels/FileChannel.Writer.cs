@@ -73,6 +73,7 @@ internal sealed partial class FileChannel
     /// <summary>Finds out what there is to do, and takes the group to be written. Under the gate.</summary>
     private Work TakeWork()
     {
+        ApplyLag();
         TakeGroup();
         Work work = _group.Count > 0 ? Work.Write : Work.None;
         if (_isSyncDue)
@@ -188,7 +189,7 @@ internal sealed partial class FileChannel
         bool hasChanged = false;
         foreach ((string name, Pin pin) in _pins)
         {
-            if (!pin.HasGivenWay && pin.Open is null && pin.Held == low && !_configured.Contains(name))
+            if (!pin.HasGivenWay && pin.Open is null && pin.Held == low && !_configured.ContainsKey(name))
             {
                 pin.HasGivenWay = true;
                 hasChanged = true;

@@ -15,6 +15,7 @@ internal sealed partial class FileChannel : IChannel
     private readonly long _cache;
     private readonly SyncPolicy _sync;
     private readonly Retention _retention;
+    private readonly BatchCompression _compression;
     private readonly Guid _id;
     private readonly IDisposable _lock;
     private readonly SegmentLog _log;
@@ -25,7 +26,6 @@ internal sealed partial class FileChannel : IChannel
     private readonly LinkedList<PendingAppend> _queue = new();
     private readonly List<PendingAppend> _group = [];
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private HashSet<string>? _configured;
     private long _first;            // the oldest offset retained
     private long _end;
     private bool _isCompleted;
@@ -42,6 +42,7 @@ internal sealed partial class FileChannel : IChannel
         _cache = options.Cache.Bytes;
         _sync = SyncPolicy.Parse(options.Sync);
         _retention = Retention.Of(options.Retain);
+        _compression = options.Compression;
         _log = new SegmentLog(files, SegmentDirectory(context), id, SegmentSize(options), IndexStep(options), recovered.Segments, recovered.LastNumber);
         _origins = recovered.Origins;
         _runs = recovered.Runs;
@@ -102,13 +103,18 @@ internal sealed partial class FileChannel : IChannel
 
         lock (_gate)
         {
-            ThrowIfDisposed();
-            if (_isCompleted)
+            ThrowIfClosed();
+        }
+
+        var append = new PendingAppend(batch, cancellationToken, _compression); // by the caller's thread: callers compress side by side
+        lock (_gate)
+        {
+            if (_isStopping || _isCompleted)
             {
-                throw new InvalidOperationException($"Channel {Name} was completed; nothing can be appended any more.");
+                append.Discard();
+                ThrowIfClosed();
             }
 
-            var append = new PendingAppend(batch, cancellationToken);
             append.Node = _queue.AddLast(append);
             append.Register(Cancel);
             Monitor.Pulse(_gate);
@@ -175,16 +181,6 @@ internal sealed partial class FileChannel : IChannel
         }
     }
 
-    /// <summary>Names the subscribers that the configuration knows. Others hold their data until the space is needed, then give way.</summary>
-    internal void SetConfiguredSubscribers(IEnumerable<string> names)
-    {
-        lock (_gate)
-        {
-            _configured = new HashSet<string>(names, StringComparer.Ordinal);
-            OnLowChanged();
-        }
-    }
-
     public ValueTask DisposeAsync()
     {
         lock (_gate)
@@ -214,6 +210,15 @@ internal sealed partial class FileChannel : IChannel
         if (_isStopping)
         {
             throw new ObjectDisposedException(nameof(FileChannel), $"Channel {Name} is stopped.");
+        }
+    }
+
+    private void ThrowIfClosed()
+    {
+        ThrowIfDisposed();
+        if (_isCompleted)
+        {
+            throw new InvalidOperationException($"Channel {Name} was completed; nothing can be appended any more.");
         }
     }
 
@@ -326,13 +331,14 @@ internal sealed partial class FileChannel : IChannel
         long lowest = long.MaxValue;
         foreach (Pin pin in _pins.Values)
         {
-            if (!pin.HasGivenWay)
+            if (!pin.HasGivenWay && !pin.IsParked)
             {
                 lowest = Math.Min(lowest, place(pin));
             }
         }
 
-        return lowest == long.MaxValue ? _first : lowest;
+        // Without subscribers everything is kept for the first; where all have let go, nothing is.
+        return lowest != long.MaxValue ? lowest : _pins.Count == 0 ? _first : _end;
     }
 
     private void Cancel(PendingAppend append, CancellationToken cancellationToken)
@@ -382,6 +388,14 @@ internal sealed partial class FileChannel : IChannel
 
         /// <summary>It is configured no more and its space was needed.</summary>
         public bool HasGivenWay { get; set; }
+
+        /// <summary>It fell behind by more than it may, and its policy is to hold nothing back.</summary>
+        public bool IsParked { get; set; }
+
+        /// <summary>It fell behind by more than it may, was moved on to <see cref="DroppedTo"/> and has delivered nothing since.</summary>
+        public bool IsDropping { get; set; }
+
+        public long DroppedTo { get; set; }
 
         public long Position => Open?.Cursor ?? Cursor;
 

@@ -24,6 +24,9 @@ internal sealed record FileChannelOptions : IValidatedOptions
     [Description("How long delivered events stay, to be read again by a subscriber that is added or moved back. Default: not at all. Never makes an append wait: on a full disk they go first.")]
     public RetainOptions Retain { get; init; } = new();
 
+    [Description("How batches are compressed on disk: none, lz4 or zstd. A channel holds batches of each side by side.")]
+    public BatchCompression Compression { get; init; }
+
     public IEnumerable<OptionProblem> Validate()
     {
         if (Capacity.Bytes < 4096)

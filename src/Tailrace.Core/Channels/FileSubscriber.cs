@@ -61,6 +61,15 @@ internal sealed class FileSubscriber : ChannelSubscriber
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Moves the cursor on without anything being delivered. Under the gate.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    internal void PassOver(long offset)
+    {
+        _file.Write(offset, _channel.Run, _channel.Now);
+        Cursor = Math.Max(Cursor, offset);
+        Position = Math.Max(Position, offset);
+    }
+
     public override ValueTask DisposeAsync()
     {
         _channel.Close(this);
@@ -137,7 +146,7 @@ internal sealed class FileSubscriber : ChannelSubscriber
             }
 
             position = frame.End;
-            if (frame.Type != FrameType.Batch || frame.EndOffset <= Position)
+            if (frame.Type != FrameType.Batch || frame.Count == 0 || frame.EndOffset <= Position)
             {
                 continue;
             }

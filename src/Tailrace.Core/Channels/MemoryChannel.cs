@@ -240,7 +240,7 @@ internal sealed partial class MemoryChannel : IChannel
             return true;
         }
 
-        long bytes = PendingAppend.Measure(batch);
+        long bytes = batch.HeldBytes + FrameFormat.HeaderLength(batch.Advances);
         if (_batches.Bytes + bytes > _capacity && _batches.Count > 0)
         {
             return false;

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace Tailrace.Core.Channels;
 
 /// <summary>An append on its way: waiting for its turn and for space, then in the hands of the channel.</summary>
@@ -6,15 +8,24 @@ internal sealed class PendingAppend : TaskCompletionSource<AppendResult>
     private readonly CancellationToken _cancellation;
     private CancellationTokenRegistration _registration;
 
-    public PendingAppend(EventBatch batch, CancellationToken cancellationToken)
+    private byte[] _compressed = [];
+
+    public PendingAppend(EventBatch batch, CancellationToken cancellationToken, BatchCompression compression = BatchCompression.None)
         : base(TaskCreationOptions.RunContinuationsAsynchronously)
     {
         _cancellation = cancellationToken;
         Batch = batch.Share();
-        FrameLength = Measure(batch);
+        bool isCompressed = BatchCodec.TryCompress(batch.Block.Span, compression, out _compressed, out int length);
+        Block = isCompressed ? _compressed.AsMemory(0, length) : batch.Block;
+        FrameLength = Measure(batch, Block.Length);
     }
 
     public EventBatch Batch { get; }
+
+    /// <summary>The batch's block as it is stored.</summary>
+    public ReadOnlyMemory<byte> Block { get; }
+
+    public uint Checksum => Block.IsEmpty ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(Block.Span[8..]);
 
     public long FrameLength { get; }
 
@@ -31,8 +42,8 @@ internal sealed class PendingAppend : TaskCompletionSource<AppendResult>
 
     public long Position { get; set; }
 
-    /// <summary>What a batch takes as a frame; the memory channel counts the same.</summary>
-    public static long Measure(EventBatch batch) => (FrameFormat.HeaderLength(batch.Advances) + batch.BlockLength + FrameFormat.Alignment - 1) & -FrameFormat.Alignment;
+    /// <summary>What a batch takes as a frame.</summary>
+    private static long Measure(EventBatch batch, int blockLength) => (FrameFormat.HeaderLength(batch.Advances) + blockLength + FrameFormat.Alignment - 1) & -FrameFormat.Alignment;
 
     /// <summary>Has <paramref name="cancel"/> called when the caller gives up. Under the gate, so that it cannot complete before.</summary>
     public void Register(Action<PendingAppend, CancellationToken> cancel)
@@ -55,20 +66,33 @@ internal sealed class PendingAppend : TaskCompletionSource<AppendResult>
     public void Complete()
     {
         _registration.Unregister();
-        Batch.Dispose();
+        Release();
         SetResult(Result);
     }
 
     public void Fail(Exception exception)
     {
         _registration.Unregister();
-        Batch.Dispose();
+        Release();
         SetException(exception);
     }
 
     public void Cancel(CancellationToken cancellationToken)
     {
-        Batch.Dispose();
+        Release();
         SetCanceled(cancellationToken);
+    }
+
+    /// <summary>Lets go of an append that was not taken.</summary>
+    public void Discard() => Release();
+
+    private void Release()
+    {
+        Batch.Dispose();
+        if (_compressed.Length > 0)
+        {
+            EventBatch.Pool.Return(_compressed);
+            _compressed = [];
+        }
     }
 }

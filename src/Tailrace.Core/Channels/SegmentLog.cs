@@ -94,7 +94,7 @@ internal sealed class SegmentLog : IDisposable
         EventBatch batch = append.Batch;
         Prepare(append.FrameLength, append.Result.Offset, append.Time);
         int headerLength = (int)FrameFormat.HeaderLength(batch.Advances);
-        var frame = new Frame(FrameType.Batch, _file!.Length, headerLength, batch.BlockLength, append.Result.Offset, batch.Count, batch.Checksum, append.Time, _durable, batch.Advances.Length);
+        var frame = new Frame(FrameType.Batch, _file!.Length, headerLength, append.Block.Length, append.Result.Offset, batch.Count, append.Checksum, append.Time, _durable, batch.Advances.Length);
         if (_header.Length < headerLength)
         {
             _header = new byte[headerLength];
@@ -105,10 +105,10 @@ internal sealed class SegmentLog : IDisposable
         append.Segment = _newest;
         append.Position = frame.Position;
         _files.Write(_file, header);
-        if (batch.BlockLength > 0)
+        if (frame.BlockLength > 0)
         {
-            _files.Write(_file, batch.Block.Span);
-            _files.Write(_file, Padding.AsSpan(0, frame.Length - headerLength - batch.BlockLength));
+            _files.Write(_file, append.Block.Span);
+            _files.Write(_file, Padding.AsSpan(0, frame.Length - headerLength - frame.BlockLength));
         }
     }
 

@@ -179,10 +179,23 @@ internal sealed class SegmentReader : IDisposable
             Advance[] advances = FrameFormat.ReadAdvances(Header(frame), frame.Advances);
             if (ReadInto(buffer.AsSpan(0, frame.BlockLength), frame.Position + frame.HeaderLength, frame.End))
             {
-                EventBatch batch = EventBatch.Open(buffer, frame.BlockLength, advances);
+                Span<byte> block = buffer.AsSpan(0, frame.BlockLength);
+                bool isCompressed = BatchCodec.IsCompressed(block);
+                EventBatch batch = isCompressed ? BatchCodec.Open(block, advances) : EventBatch.Open(buffer, frame.BlockLength, advances);
+                if (isCompressed && BinaryPrimitives.ReadUInt32LittleEndian(block[8..]) == frame.BlockChecksum && batch.Count == frame.Count)
+                {
+                    EventBatch.Pool.Return(buffer);
+                    return batch;
+                }
+
                 if (batch.Checksum == frame.BlockChecksum && batch.Count == frame.Count)
                 {
                     return batch;
+                }
+
+                if (isCompressed)
+                {
+                    batch.Dispose();
                 }
             }
         }

@@ -40,4 +40,8 @@ public sealed record ChannelConfiguration(string Name, ComponentReference Compon
 /// <param name="Storage">The storage sink's options; null for a sink that delivers batches itself.</param>
 /// <param name="Format">The storage sink's format; null for a sink that delivers batches itself.</param>
 /// <param name="Json">The sink's whole section, variables expanded, as JSON: what the storage sink's journal keeps of it. <see cref="ConfigurationLoader.BindSink"/> reads it back.</param>
-public sealed record SinkConfiguration(string Name, ComponentReference Component, string Channel, SubscriberStart StartAt, StorageSinkOptions? Storage, ComponentReference? Format, string Json);
+public sealed record SinkConfiguration(string Name, ComponentReference Component, string Channel, SubscriberStart StartAt, StorageSinkOptions? Storage, ComponentReference? Format, string Json)
+{
+    /// <summary>What it may cost the other sinks of its channel when it falls behind.</summary>
+    public LagOptions Lag { get; init; } = new();
+}

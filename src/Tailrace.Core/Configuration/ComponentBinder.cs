@@ -47,7 +47,7 @@ internal sealed class ComponentBinder(ComponentCatalog catalog, ErrorList errors
         (ComponentKind? kind, ComponentReference? component, object?[] parts) = BindTyped(map, sink.Position, label, [ComponentKind.Sink, ComponentKind.Store]);
         ComponentReference? format = kind == ComponentKind.Store ? BindFormat(map, sink.Position, label) : null;
         return component is not null && !parts.Contains(null) && (format is not null || kind != ComponentKind.Store)
-            ? new SinkConfiguration(sink.Name, component, Part<SinkSection>(parts)!.Channel, Part<SinkSection>(parts)!.StartAt, Part<StorageSinkOptions>(parts), format, map.ToCanonicalJson())
+            ? new SinkConfiguration(sink.Name, component, Part<SinkSection>(parts)!.Channel, Part<SinkSection>(parts)!.StartAt, Part<StorageSinkOptions>(parts), format, map.ToCanonicalJson()) { Lag = Part<SinkSection>(parts)!.Lag }
             : null;
     }
 

@@ -43,8 +43,37 @@ internal sealed record SourceSection
     public JsonNode? Selector { get; init; }
 }
 
+/// <summary>What happens to a subscriber that falls behind by more than it may.</summary>
+public enum LagPolicy
+{
+    /// <summary>Its events are kept for it; when the channel is full, sources wait.</summary>
+    Wait,
+
+    /// <summary>It holds nothing back until it has caught up: it reads what the channel still retains, and what is gone is counted.</summary>
+    Park,
+
+    /// <summary>It is moved on, and what it passes over is counted.</summary>
+    Drop,
+}
+
+/// <summary>What a sink that falls behind may cost the others of its channel.</summary>
+public sealed record LagOptions
+{
+    /// <summary>What happens.</summary>
+    [Description("What happens when the sink is further behind than bytes or age: wait (its events are kept; when the channel is full, sources wait), park (they are kept no longer than for the others; it goes on with what is left), or drop (it is moved on to the limit). What it misses is counted.")]
+    public LagPolicy Policy { get; init; }
+
+    /// <summary>How far behind in bytes; null: no limit.</summary>
+    [Description("How much may wait for it, to a segment of the channel.")]
+    public ByteSize? Bytes { get; init; }
+
+    /// <summary>How far behind in time; null: no limit.</summary>
+    [Description("How long events may wait for it, to a segment of the channel.")]
+    public TimeSpan? Age { get; init; }
+}
+
 /// <summary>What every sink has beside its type's own options.</summary>
-internal sealed record SinkSection
+internal sealed record SinkSection : IValidatedOptions
 {
     [Description("What kind of component it is.")]
     public string Type { get; init; } = "";
@@ -54,6 +83,17 @@ internal sealed record SinkSection
 
     [Description("Where it starts in a channel that is new to it: beginning (the oldest event that is kept), end, or a time such as 2026-11-22T10:00:00Z.")]
     public SubscriberStart StartAt { get; init; } = SubscriberStart.Beginning;
+
+    [Description("What it may cost the other sinks of its channel when it falls behind. For file channels.")]
+    public LagOptions Lag { get; init; } = new();
+
+    public IEnumerable<OptionProblem> Validate()
+    {
+        if (Lag.Policy != LagPolicy.Wait && Lag.Bytes is null && Lag.Age is null)
+        {
+            yield return new OptionProblem("lag", "It needs bytes or age: without a limit nothing is ever parked or dropped.");
+        }
+    }
 }
 
 /// <summary>What every storage sink has beside <see cref="StorageSinkOptions"/> and its store's own options.</summary>

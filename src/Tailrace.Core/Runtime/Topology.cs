@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Tailrace.Core.Channels;
 using Tailrace.Core.Configuration;
 using Tailrace.Core.Storage;
 
@@ -161,6 +162,8 @@ public sealed partial class Topology : IAsyncDisposable
             ComponentContext context = MakeContext("channels", channel.Name, channel.Component, directory);
             _channels.Add(channel.Name, (IChannel)channel.Component.Registration.Create(channel.Component.Options, null, context));
             context.State.Set(ComponentStatus.Running, null);
+            (_channels[channel.Name] as FileChannel)?.SetConfiguredSubscribers(
+                _configuration.Sinks.Where(sink => sink.Channel == channel.Name).ToDictionary(sink => sink.Name, sink => sink.Lag));
         }
 
         foreach (SinkConfiguration sink in _configuration.Sinks)
@@ -175,10 +178,13 @@ public sealed partial class Topology : IAsyncDisposable
             _sinks.Add(new RunningSink(context, subscriber, channel.Durable, run));
         }
 
+        IReadOnlyList<OriginState> orphans = OrphanedChannels.Find(channels, [.. _channels.Keys], _logger);
         foreach (SourceConfiguration source in _configuration.Sources)
         {
+            // A source that feeds another channel now goes on where it stood in the one before, whether that is configured or not.
+            IEnumerable<OriginState> elsewhere = _channels.Values.Where(channel => !source.Channels.Contains(channel.Name)).SelectMany(channel => channel.GetOrigins());
             ComponentState state = MakeContext("sources", source.Name, source.Component, "").State;
-            _sources.Add(new SourceRunner(source, state, _configuration.Agent.Name, _time, _once, [.. source.Channels.Select(name => _channels[name])], []));
+            _sources.Add(new SourceRunner(source, state, _configuration.Agent.Name, _time, _once, [.. source.Channels.Select(name => _channels[name])], OrphanedChannels.Furthest(orphans.Concat(elsewhere))));
         }
     }
 

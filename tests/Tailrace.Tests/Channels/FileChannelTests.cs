@@ -1,4 +1,5 @@
 using Tailrace.Core.Channels;
+using Tailrace.Core.Configuration;
 using static Tailrace.Tests.Channels.TestBatch;
 
 namespace Tailrace.Tests.Channels;
@@ -324,7 +325,7 @@ public sealed class FileChannelTests : IDisposable
         await subscriber.CommitAsync(8, CancellationToken.None);
         Assert.False(tasks[8].IsCompleted);
         Assert.True(_context.Segments.Length >= 4);
-        again.SetConfiguredSubscribers(["new"]);
+        again.SetConfiguredSubscribers(new Dictionary<string, LagOptions> { ["new"] = new() });
         await Task.WhenAll(tasks).WaitAsync(Deadline);
         Assert.Contains(_context.Lines, line => line.Contains("Subscriber old is configured no more", StringComparison.Ordinal));
         await UntilAsync(() => _context.Segments.Length <= 3, "its segments to go");

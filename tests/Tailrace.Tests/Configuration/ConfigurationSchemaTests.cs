@@ -30,7 +30,7 @@ public sealed class ConfigurationSchemaTests
     {
         JsonNode files = _schema["$defs"]!["sink.files"]!;
         Assert.Equal(
-            ["channel", "compression", "format", "max_open_files", "mode", "path", "roll", "start_at", "time_zone", "type"],
+            ["channel", "compression", "format", "lag", "max_open_files", "mode", "path", "roll", "start_at", "time_zone", "type"],
             files["properties"]!.AsObject().Select(property => property.Key).Order(StringComparer.Ordinal));
         Assert.Equal(["channel", "path"], files["required"]!.AsArray().GetValues<string>().Order(StringComparer.Ordinal));
         Assert.False((bool)files["additionalProperties"]!);
