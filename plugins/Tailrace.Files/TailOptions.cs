@@ -61,6 +61,10 @@ public sealed record TailOptions : IValidatedOptions
     [Description("Reads a file with a rotated name of another (app.log.1, app-2026.log of app.log) also if it begins with the very bytes that were read of the other: a copy. Default: copies are not read again.")]
     public bool ReadCopies { get; init; }
 
+    /// <summary>Deletes a file that was read to its end and delivered by every sink, once it has not changed for so long; null to keep files.</summary>
+    [Description("Deletes a file when it has been read to its end, every sink has delivered its events, and it has not changed for this long. From 1s. Default: files are never deleted.")]
+    public TimeSpan? DeleteAfterDelivery { get; init; }
+
     /// <summary>How many bytes deleted files may hold on disk until they are read; null for no limit.</summary>
     [Description("How much space deleted files may hold on disk because they are still being read. Beyond it the oldest are given up, with an error in the log: that loses what was not read of them. Default: no limit.")]
     public ByteSize? MaxPinnedBytes { get; init; }
@@ -117,6 +121,11 @@ public sealed record TailOptions : IValidatedOptions
         foreach (OptionProblem problem in Multiline?.Validate() ?? [])
         {
             yield return problem;
+        }
+
+        if (DeleteAfterDelivery < TimeSpan.FromSeconds(1))
+        {
+            yield return new OptionProblem("delete_after_delivery", "It must be at least 1s.");
         }
 
         if (IgnoreOlder < TimeSpan.Zero)

@@ -7,8 +7,11 @@ namespace Tailrace.Files;
 /// Follows files: one loop that finds, reads and hands on, for any number of files. Files with something to read take turns, a batch each.
 /// Where a file stands is kept by the channels, with the events (<see cref="FileMarks"/> are the attributes of its origin).
 /// </summary>
+/// <param name="options">What to follow, and how.</param>
+/// <param name="context">Where events go.</param>
+/// <param name="done">What becomes of files that are read and delivered; null to leave them where they are.</param>
 [SuppressMessage("Usage", "VSTHRD003:Avoid awaiting foreign Tasks", Justification = "The appends awaited are the loop's own.")]
-internal sealed partial class TailSource(TailOptions options, ISourceContext context) : ISource
+internal sealed partial class TailSource(TailOptions options, ISourceContext context, DoneFiles? done = null) : ISource
 {
     private const int MaxInFlight = 8;
     private const long MaxBytesInFlight = 4 << 20;
@@ -140,7 +143,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     {
         foreach (TailedFile file in files.All)
         {
-            if (!file.Queued && (file.LastLook == default || (file.Handle is not null && (file.Detached || LookAt(file) != file.LastLook))))
+            if (!file.Queued && (file.LastLook == default || done is not null || (file.Handle is not null && (file.Detached || LookAt(file) != file.LastLook))))
             {
                 Enqueue(file);
             }
@@ -188,7 +191,7 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
 
         long length = file.Handle!.Length;
         file.LastLook = (file.Handle!.StoredLength, file.Handle.Written);
-        bool final = file.OnceLength < long.MaxValue || IsOver(file, length);
+        bool final = file.OnceLength < long.MaxValue || IsOver(file, length) || done?.IsWhole(file) == true;
         bool rewritten = length < file.Position;
         EventBatch? batch = rewritten ? null
             : file.IsNew && file.StartAt > file.Position ? reader.PassTo(file, file.StartAt)
@@ -209,6 +212,10 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             {
                 Enqueue(file);
             }
+        }
+        else if (done is not null && !file.Detached && done.TryFinish(file))
+        {
+            files.Close(file);
         }
         else if (final && file.Detached && file.InFlight == 0)
         {

@@ -103,6 +103,12 @@ internal sealed class TailedFile
     /// <summary>The unfinished event at the end of the file, and since when, as a timestamp of the clock, it has been as it is.</summary>
     public (long Start, long End, long Since) Waiting { get; set; }
 
+    /// <summary>Whether everything handed on is delivered, asked since the end was reached; null before.</summary>
+    public Func<bool>? IsDelivered { get; set; }
+
+    /// <summary>How it looked, and since when, as a timestamp of the clock, it has looked so.</summary>
+    public ((long Length, DateTime Written) Look, long Since) Settling { get; set; }
+
     /// <summary>Bytes of holes passed over since the last event.</summary>
     public long NulBytes { get; set; }
 

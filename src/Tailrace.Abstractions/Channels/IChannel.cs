@@ -15,6 +15,9 @@ public interface IChannel : IAsyncDisposable
     /// <summary>The offset behind the last event that readers may see.</summary>
     long End { get; }
 
+    /// <summary>The offset below which every subscriber has delivered; the oldest that is held where there is none.</summary>
+    long Delivered { get; }
+
     /// <summary>The random id of this start of the channel; it stands in the names of published files, so that offsets given twice (after a loss) are never taken for each other.</summary>
     ulong Run { get; }
 

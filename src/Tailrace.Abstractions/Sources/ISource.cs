@@ -32,6 +32,12 @@ public interface ISourceContext : IComponentContext
     /// <exception cref="PositionMismatchException">A channel stands elsewhere in the origin; the source goes on from there.</exception>
     ValueTask AppendAsync(EventBatch batch, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Asks about everything that was accepted before this call: the function answers true once every sink has delivered it for good.
+    /// A host that cannot tell never says so.
+    /// </summary>
+    Func<bool> WatchDelivery() => () => false;
+
     /// <summary>Says how far a run over known input is, for the progress line: bytes taken in and bytes known to be there.</summary>
     void ReportProgress(long doneBytes, long knownBytes);
 }

@@ -56,6 +56,17 @@ internal sealed partial class FileChannel : IChannel
 
     public long End => Volatile.Read(ref _end);
 
+    public long Delivered
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return GetLow();
+            }
+        }
+    }
+
     public ulong Run => _runs[^1].Id;
 
     /// <summary>The starts of the channel, oldest first.</summary>

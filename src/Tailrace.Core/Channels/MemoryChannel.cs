@@ -53,6 +53,17 @@ internal sealed partial class MemoryChannel : IChannel
 
     public long End => Volatile.Read(ref _end);
 
+    public long Delivered
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return GetLow();
+            }
+        }
+    }
+
     public ulong Run => _run.Id;
 
     /// <summary>The oldest offset held.</summary>

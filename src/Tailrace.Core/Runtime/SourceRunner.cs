@@ -58,6 +58,12 @@ internal sealed class SourceRunner(SourceConfiguration configuration, ComponentS
         Interlocked.Add(ref _bytes, batch.BlockLength);
     }
 
+    public Func<bool> WatchDelivery()
+    {
+        (IChannel Channel, long End)[] ends = [.. channels.Select(channel => (channel, channel.End))];
+        return () => ends.All(entry => entry.Channel.Delivered >= entry.End);
+    }
+
     public void ReportProgress(long doneBytes, long knownBytes) => Progress = (doneBytes, knownBytes);
 
     private async Task RunSourceAsync(CancellationToken cancellationToken)

@@ -18,6 +18,8 @@ internal sealed class TestLog : IChannel
 
     public long Cursor { get; set; }
 
+    public long Delivered => Cursor;
+
     /// <summary>The most events that one take gives.</summary>
     public int MaxTake { get; set; } = int.MaxValue;
 

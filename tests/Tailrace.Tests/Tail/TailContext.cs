@@ -162,6 +162,11 @@ internal sealed class TailContext : ISourceContext, ILogger
         }
     }
 
+    /// <summary>Whether the sinks have delivered everything.</summary>
+    public bool IsDelivered { get; set; }
+
+    public Func<bool> WatchDelivery() => () => IsDelivered;
+
     public void ReportProgress(long doneBytes, long knownBytes) => Progress.Add((doneBytes, knownBytes));
 
     public void Report(ComponentStatus status, string? reason = null)

@@ -54,11 +54,13 @@ public abstract class TailTest : IAsyncLifetime
         Context.Once = false;
     }
 
-    internal void Start()
+    internal void Start() => Start(Options, null);
+
+    internal void Start(TailOptions options, DoneFiles? done)
     {
         _stop.Dispose();
         _stop = new CancellationTokenSource();
-        _run = new TailSource(Options, Context).RunAsync(_stop.Token);
+        _run = new TailSource(options, Context, done).RunAsync(_stop.Token);
     }
 
     internal async Task StopAsync()
