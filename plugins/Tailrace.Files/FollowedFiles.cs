@@ -20,6 +20,7 @@ internal sealed partial class FollowedFiles : IDisposable
     private readonly HashSet<string> _knownDirectories;
     private readonly FileProblems _problems;
     private readonly PackedFiles _packed;
+    private readonly FlumePositions _flume;
     private int _open;
     private bool _scanned;
 
@@ -30,6 +31,7 @@ internal sealed partial class FollowedFiles : IDisposable
         _logger = context.Logger;
         _problems = new FileProblems(context);
         _packed = new PackedFiles(context.Time);
+        _flume = new FlumePositions(options.ImportTaildir);
         _copies = new SuspectedCopies(context.Time);
         _paths = [.. options.Paths.Select(pattern => new PathPattern(pattern))];
         _excluded = [.. options.Exclude.Select(pattern => new PathPattern(pattern))];
@@ -190,7 +192,12 @@ internal sealed partial class FollowedFiles : IDisposable
                 continue;
             }
 
-            if (LogFile.TryOpen(path, out string? problem) is not { } handle)
+            if (At(path) is { } same && same.Path == path && LogFile.TryLook(path, out FileIdentity there, out var look) && Key(there) == Key(same.Identity)
+                && (same.Handle is not null || look == same.LastLook))
+            {
+                seen[same] = path; // nothing new about it
+            }
+            else if (LogFile.TryOpen(path, out string? problem) is not { } handle)
             {
                 if (problem is not null)
                 {
@@ -335,7 +342,7 @@ internal sealed partial class FollowedFiles : IDisposable
                 LogOld(found.Path, found.Written);
             }
 
-            Mint(found, generation, fromEnd || old ? length : 0);
+            Mint(found, generation, fromEnd || old ? length : generation == 0 ? _flume.Find(found.Handle, found.Path) : 0);
         }
     }
 

@@ -41,6 +41,22 @@ internal static unsafe partial class LinuxLogFile
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
+    public static bool TryLook(string path, out FileIdentity identity, out (long Length, DateTime Written) look)
+    {
+        // struct statx as below; besides nlink 16, ino 32, size 40, mtime 112 (seconds) and 120 (nanoseconds), dev_major 136, dev_minor 140
+        const uint basic = 0x7FF;
+        byte* result = stackalloc byte[256];
+        (identity, look) = (default, default);
+        if (statx(CurrentDirectory, path, 0, basic, result) != 0 || (*(uint*)result & basic) != basic || (*(ushort*)(result + 28) & TypeMask) != RegularFile)
+        {
+            return false;
+        }
+
+        identity = new FileIdentity(((ulong)*(uint*)(result + 136) << 32) | *(uint*)(result + 140), *(ulong*)(result + 32), true, *(uint*)(result + 16));
+        look = (*(long*)(result + 40), DateTime.UnixEpoch.AddTicks((*(long*)(result + 112) * TimeSpan.TicksPerSecond) + (*(uint*)(result + 120) / 100)));
+        return true;
+    }
+
     private static int TypeOf(string path)
     {
         const uint type = 0x1;

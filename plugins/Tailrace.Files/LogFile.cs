@@ -70,6 +70,13 @@ internal sealed class LogFile : IDisposable
         return null;
     }
 
+    /// <summary>Looks at a file without opening it, where the system can: which it is, how long and when written to.</summary>
+    public static bool TryLook(string path, out FileIdentity identity, out (long Length, DateTime Written) look)
+    {
+        (identity, look) = (default, default);
+        return !OperatingSystem.IsWindows() && LinuxLogFile.TryLook(path, out identity, out look); // sizes in directories of Windows are late
+    }
+
     /// <summary>Where a symbolic link leads in the end; null if the path is none.</summary>
     public static string? FindTarget(string path)
     {

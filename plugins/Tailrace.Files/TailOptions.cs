@@ -41,6 +41,10 @@ public sealed record TailOptions : IValidatedOptions
     [Description("Files that the source sees for the first time and that were last written to longer ago than this are not read; what is added to them later is. Default: all are read.")]
     public TimeSpan? IgnoreOlder { get; init; }
 
+    /// <summary>A position file of Flume's taildir source to go on from; null for none.</summary>
+    [Description("The position file of a Flume taildir source: files that it lists and that this source has never seen are read from where Flume stood. Linux only; stop Flume first.")]
+    public string? ImportTaildir { get; init; }
+
     /// <summary>The longest event, in bytes of the file; 1 KiB to 16 MiB.</summary>
     [Description("The longest event; long_lines says what becomes of a longer line. From 1KiB to 16MiB.")]
     public ByteSize MaxEventSize { get; init; } = new(1 << 20);

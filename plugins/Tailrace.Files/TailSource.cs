@@ -16,7 +16,8 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
     private const int MaxInFlight = 8;
     private const long MaxBytesInFlight = 4 << 20;
     private const int MaxRedirects = 5;
-    private const int ScanShare = 20; // a scan may take a twentieth of the time: scans of many files come less often
+    private const int HintedScanShare = 20; // where something was told to have changed, scans may take a twentieth of the time
+    private const int ScanShare = 100; // else a hundredth: scans of many files come less often
 
     private readonly ILogger _logger = context.Logger;
     private readonly Queue<TailedFile> _turns = new();
@@ -60,18 +61,23 @@ internal sealed partial class TailSource(TailOptions options, ISourceContext con
             }
         }
 
-        long nextScan = 0;
+        long lastScan = 0;
+        long scanTook = 0;
+        bool scanWanted = false;
         var changed = new HashSet<string>();
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
             await HarvestAsync(files);
             (bool pollDue, bool scanDue) = hints.Take(ref changed);
-            if (!context.Once && (scanDue || pollDue) && context.Time.GetTimestamp() >= nextScan)
+            scanWanted |= scanDue;
+            long sinceScan = context.Time.GetTimestamp() - lastScan;
+            if (!context.Once && (scanWanted || pollDue) && sinceScan >= scanTook * (scanWanted ? HintedScanShare : ScanShare))
             {
-                long start = context.Time.GetTimestamp();
+                lastScan = context.Time.GetTimestamp();
                 Scan(files, hints);
-                nextScan = start + ((context.Time.GetTimestamp() - start) * ScanShare);
+                scanTook = context.Time.GetTimestamp() - lastScan;
+                scanWanted = false;
             }
 
             if (pollDue)

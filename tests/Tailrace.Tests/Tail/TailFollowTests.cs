@@ -188,4 +188,31 @@ public sealed class TailFollowTests : TailTest
         Assert.Equal([$"file={At("a.log")}"], headers);
     }
 
+
+    [LinuxFact]
+    public async Task Flumes_positions_are_taken_over_for_files_never_seen_before()
+    {
+        Write("a.log", "one\ntwo\n");
+        Write("b.log", "three\nfour\n");
+        Write("c.log", "five\n");
+        using LogFile a = LogFile.TryOpen(At("a.log"), out _)!;
+        using LogFile b = LogFile.TryOpen(At("b.log"), out _)!;
+        Write("taildir_position.json", $"[{{\"inode\":{a.Identity.File},\"pos\":4,\"file\":\"{At("a.log")}\"}},{{\"inode\":{b.Identity.File},\"pos\":400,\"file\":\"{At("b.log")}\"}}]");
+        Options = Options with { ImportTaildir = At("taildir_position.json") };
+        await OnceAsync();
+        await OnceAsync();
+        Assert.Equal(["five", "four", "three", "two"], Context.Bodies.Order());
+        Write("taildir_position.json", "{}");
+        InvalidDataException refused = await Assert.ThrowsAsync<InvalidDataException>(OnceAsync);
+        Assert.Contains("import_taildir", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Headers_are_added_as_asked_for()
+    {
+        Options = Options with { AddFileHeader = true, AddHostHeader = true, AddOffsetHeader = true };
+        Write("a.log", "one\r\ntwo\n");
+        await OnceAsync();
+        Assert.Equal([$"file={At("a.log")} host={Environment.MachineName} offset=0", $"file={At("a.log")} host={Environment.MachineName} offset=5"], Context.Headers);
+    }
 }
