@@ -29,7 +29,7 @@ public sealed class RetentionTests : IDisposable
         long start = channel.First;
         Assert.Equal(start, late.Cursor);
         Assert.True(channel.UsedBytes < 100_000);
-        await FillAsync(channel, first, batches: 10); // more than the capacity, with 5 MiB waiting for "late"
+        await FillAsync(channel, first, batches: 5); // 1.5 MB of a capacity of 2 MiB, with 4 MiB waiting for "late"
         Assert.Equal(start, channel.First);
         Assert.Equal(Range(start, _next), await late.ReadAsync((int)(_next - start)));
         await late.CommitAsync(_next, CancellationToken.None);
