@@ -22,7 +22,9 @@ internal sealed class ChannelSimulation : IDisposable
     private readonly ISubscriber[] _subscribers = new ISubscriber[Subscribers];
     private readonly CancellationToken _cancelled = new(canceled: false);
     private FileChannel? _channel;
+    private readonly Dictionary<(ulong Run, long Offset), Ident> _named = []; // what a hop may have been told of; a pair stands for one event for ever
     private ChannelException? _refusal;
+    private ulong _run;
     private bool _isDamaged;
 
     public ChannelSimulation(int seed, FileChannelOptions? options = null)
@@ -51,6 +53,9 @@ internal sealed class ChannelSimulation : IDisposable
 
     /// <summary>How a crash ends the machine; null: either, by the seed.</summary>
     public Crash? How { get; set; }
+
+    /// <summary>Whether the channel may lose what it acknowledged in a power cut (not synced before): only names of events are checked then.</summary>
+    public bool IsLossy { get; init; }
 
     /// <summary>How many operations after a crash the start is stopped by another; 0: it is not.</summary>
     public int CrashInRecovery { get; set; }
@@ -301,7 +306,15 @@ internal sealed class ChannelSimulation : IDisposable
             positions[Array.IndexOf(Ids, state.Origin)] = state.Position;
         }
 
-        bool isReported = _context.Lines.Any(line => line.Contains(".trl", StringComparison.Ordinal) || line.Contains("missing", StringComparison.Ordinal));
+        _run = _channel.Run;
+        _isDamaged |= IsLossy;
+        IReadOnlyList<ChannelRun> runs = _channel.Runs;
+        foreach ((long offset, Ident ident) in found)
+        {
+            Name(runs.Last(run => run.FirstOffset <= offset).Id, offset, ident);
+        }
+
+        bool isReported = IsLossy || _context.Lines.Any(line => line.Contains(".trl", StringComparison.Ordinal) || line.Contains("missing", StringComparison.Ordinal));
         Oracle.Recovered(found, _channel.First, end, positions, [.. _subscribers.Select(subscriber => subscriber.Cursor)], crash, _isDamaged, isReported);
         if (!_isDamaged)
         {
@@ -335,6 +348,10 @@ internal sealed class ChannelSimulation : IDisposable
             if (result.Status == AppendStatus.Stored)
             {
                 Oracle.Stored(attempt, result.Offset);
+                for (long offset = result.Offset; IsLossy && offset < result.Offset + attempt.To - attempt.From; offset++)
+                {
+                    Name(_run, offset, new Ident(attempt.Origin, attempt.From + offset - result.Offset));
+                }
             }
             else
             {
@@ -344,6 +361,9 @@ internal sealed class ChannelSimulation : IDisposable
             }
         }
     }
+
+    private void Name(ulong run, long offset, Ident ident) =>
+        Oracle.Check(_named.TryAdd((run, offset), ident) || _named[(run, offset)] == ident, "name", $"offset {offset} of run {run:x} is {ident} and was {_named[(run, offset)]}");
 
     private void Drop()
     {

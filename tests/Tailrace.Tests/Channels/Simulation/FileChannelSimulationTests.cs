@@ -13,6 +13,7 @@ namespace Tailrace.Tests.Channels.Simulation;
 public sealed class FileChannelSimulationTests(ITestOutputHelper output)
 {
     private const int Salt = 7_919;
+    private static readonly FileChannelOptions Small = new() { Capacity = new ByteSize(32 << 10), SegmentSize = new ByteSize(SegmentFormat.HeaderSize + 700), Cache = new ByteSize(0) };
     private static readonly int? Fixed = int.TryParse(Environment.GetEnvironmentVariable("TAILRACE_CHANNEL_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed : null;
     private static readonly bool IsLong = Environment.GetEnvironmentVariable("TAILRACE_LONG") == "1";
 
@@ -23,6 +24,16 @@ public sealed class FileChannelSimulationTests(ITestOutputHelper output)
     [Fact]
     public void Damage_costs_what_it_hits_is_reported_and_never_gives_wrong_events() =>
         RunMany("damage", IsLong ? 100_000 : 5_000, 1, seed => Run(seed, RunDamaged));
+
+    /// <summary>What a hop between agents rests on: the history of runs tells events apart that were given the same offset, after the log has lost its end.</summary>
+    [Fact]
+    public void A_run_and_an_offset_name_one_event_for_ever_even_where_power_cuts_take_what_was_acknowledged() =>
+        RunMany("names", IsLong ? 100_000 : 5_000, 1, seed =>
+        {
+            using var simulation = new ChannelSimulation(seed, Small with { Sync = "os" }) { IsLossy = true };
+            RunRandom(simulation);
+            return [.. simulation.Oracle.Violations.Where(violation => violation.StartsWith("name:", StringComparison.Ordinal) || violation.StartsWith("position:", StringComparison.Ordinal))];
+        });
 
     [Fact]
     public void Every_operation_may_be_the_last_one_and_every_one_of_the_start_after_it()
@@ -173,8 +184,7 @@ public sealed class FileChannelSimulationTests(ITestOutputHelper output)
         simulation.Recover();
     }
 
-    private static ChannelSimulation Scripted(int seed) =>
-        new(seed, new FileChannelOptions { Capacity = new ByteSize(32 << 10), SegmentSize = new ByteSize(SegmentFormat.HeaderSize + 700), Cache = new ByteSize(0) });
+    private static ChannelSimulation Scripted(int seed) => new(seed, Small);
 
     /// <summary>Appends, rolls, commits, snapshots, deletes, stops and starts.</summary>
     private static void Script(ChannelSimulation simulation)
