@@ -48,6 +48,13 @@ public sealed class WineFactAttribute : FactAttribute
     private static string? Services => Environment.GetEnvironmentVariable("TAILRACE_SERVICES") is { Length: > 0 } folder ? folder : null;
 }
 
+/// <summary>A run that takes minutes.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class LongFactAttribute : FactAttribute
+{
+    public LongFactAttribute() => Skip = Environment.GetEnvironmentVariable("TAILRACE_LONG") == "1" ? null : "takes minutes: set TAILRACE_LONG=1";
+}
+
 /// <summary>A test against another program, found through PATH.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class PeerFactAttribute : FactAttribute
