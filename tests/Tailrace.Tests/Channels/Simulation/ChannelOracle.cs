@@ -52,7 +52,8 @@ internal sealed class ChannelOracle(int origins, int subscribers)
             Ident? owed = offset < Log.Count ? Log[(int)offset] : null;
             if (!found.TryGetValue(offset, out Ident ident))
             {
-                isMissing |= offset >= first && (owed is not null || offset >= Log.Count);
+                // The last frames overwritten with zeros look as if they had never been written: sources are told so, and read again.
+                isMissing |= offset >= first && offset < end && (owed is not null || offset >= Log.Count);
                 if (owed is { } gone)
                 {
                     next[gone.Origin] = gone.Number + 1;
