@@ -91,7 +91,7 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
             }
 
             SegmentHeader? header = ReadHeader(_files, path);
-            if (header is { } found && found.Channel == _channel)
+            if (header is { } found && found.Channel == _channel && IsNameOf(path, found))
             {
                 segments.Add(new Segment(found, path));
             }
@@ -112,6 +112,10 @@ internal sealed partial class Recovery(SegmentFiles files, string directory, Gui
         segments.Sort((one, other) => one.Number.CompareTo(other.Number));
         return segments;
     }
+
+    // A header that a disk has put into the wrong file is as sound as any.
+    private static bool IsNameOf(string path, in SegmentHeader header) =>
+        Path.GetFileName(path) is var name && (name == SegmentFormat.FileName(header.BaseOffset) || name == SegmentFormat.FileName(header.BaseOffset, header.Number));
 
     /// <summary>A segment whose header is damaged: its number is guessed from its neighbours, and its frames' checksums prove the guess.</summary>
     private Segment? Rescue(string path, List<Segment> segments)
