@@ -1,3 +1,4 @@
+#pragma warning disable CA2012, VSTHRD002 // stepped: whatever completes at all has done so, on this thread, before the call returns
 using System.Buffers.Binary;
 using Tailrace.Core.Channels;
 
