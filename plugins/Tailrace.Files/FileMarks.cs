@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Security.Cryptography;
+using System.IO.Hashing;
 
 namespace Tailrace.Files;
 
@@ -219,13 +219,8 @@ internal readonly record struct FileMarks(
         return length >= head.Length && file.Read(head, 0) == head.Length && (head.Length == 0 || Hash(head) == HeadHash);
     }
 
-    /// <summary>The first 64 bits of SHA-256: short, and nobody can make another head to the same hash by chance or with little effort.</summary>
-    public static long Hash(ReadOnlySpan<byte> bytes)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes, hash);
-        return System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(hash);
-    }
+    /// <summary>64 bits of XxHash3: enough to tell files apart by chance. Whoever writes a log needs no collision to hide a line of it, and a cryptographic hash costs 5 MB of library.</summary>
+    public static long Hash(ReadOnlySpan<byte> bytes) => unchecked((long)XxHash3.HashToUInt64(bytes));
 
     private static TextEncoding EncodingOf(ReadOnlySpan<byte> name) =>
         name.SequenceEqual("utf-16le"u8) ? TextEncoding.Utf16LittleEndian

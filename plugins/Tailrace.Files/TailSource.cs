@@ -14,7 +14,7 @@ namespace Tailrace.Files;
 internal sealed partial class TailSource(TailOptions options, ISourceContext context, DoneFiles? done = null) : ISource
 {
     private const int MaxInFlight = 8;
-    private const long MaxBytesInFlight = 4 << 20;
+    private const long MaxBytesInFlight = 3 << 20;
     private const int MaxRedirects = 5;
     private const int HintedScanShare = 20; // where something was told to have changed, scans may take a twentieth of the time
     private const int ScanShare = 100; // else a hundredth: scans of many files come less often
