@@ -161,7 +161,11 @@ public sealed partial class Topology : IAsyncDisposable
             DurableFile.CreateDirectory(directory);
             ComponentContext context = MakeContext("channels", channel.Name, channel.Component, directory);
             _channels.Add(channel.Name, (IChannel)channel.Component.Registration.Create(channel.Component.Options, null, context));
-            context.State.Set(ComponentStatus.Running, null);
+            if (context.State.Status == ComponentStatus.Starting)
+            {
+                context.State.Set(ComponentStatus.Running, null); // unless it has found trouble while it opened
+            }
+
             (_channels[channel.Name] as FileChannel)?.SetConfiguredSubscribers(
                 _configuration.Sinks.Where(sink => sink.Channel == channel.Name).ToDictionary(sink => sink.Name, sink => sink.Lag));
         }
